@@ -1,0 +1,51 @@
+#include "base/arena.h"
+
+#include "base/mem.h"
+
+struct arena_block {
+  struct arena_block *next;
+  size_t used, cap;
+  _Alignas(16) char data[];
+};
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+  if(n > SIZE_MAX - 31) return NULL;
+  n = (n + 15) & ~(size_t)15;
+  if(n == 0) n = 16;
+  struct arena_block *b = a->head;
+  if(!b || b->cap - b->used < n) {
+    size_t cap = b ? b->cap * 2 : 2048;
+    if(cap > 256 * 1024) cap = 256 * 1024;
+    if(cap < n) cap = n;
+    if(a->used > a->max || cap > a->max - a->used) cap = n; /* near the limit: exactly what is asked */
+    if(a->used > a->max || cap > a->max - a->used) return NULL;
+    struct arena_block *fresh = mem_alloc(sizeof *fresh + cap);
+    if(!fresh) return NULL;
+    *fresh = (struct arena_block){ b, 0, cap };
+    a->used += cap;
+    a->head = b = fresh;
+  }
+  void *p = b->data + b->used;
+  b->used += n;
+  memset(p, 0, n);
+  return p;
+}
+
+struct str arena_str(struct arena *a, struct str s)
+{
+  char *p = s.n == SIZE_MAX ? NULL : arena_alloc(a, s.n + 1);
+  if(!p) return STR_NONE;
+  if(s.n) memcpy(p, s.p, s.n);
+  return str_of(p, s.n);
+}
+
+void arena_free(struct arena *a)
+{
+  while(a->head) {
+    struct arena_block *next = a->head->next;
+    mem_free(a->head);
+    a->head = next;
+  }
+  a->used = 0;
+}
