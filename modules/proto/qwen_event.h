@@ -1,0 +1,36 @@
+/* qwen_event.h - one upstream event's JSON to its meaning, and what a turn's events say together.
+ *
+ * Threads: pure (one object per turn).
+ * Memory:  one growing scratch, cleared per event; no text of the turn is kept, but what snapshot detection needs
+ *          (length and hash of what was emitted, the last reasoning snapshot) and the sources (bounded).
+ * An event that cannot be parsed is skipped and counted; nothing it holds aborts a stream. */
+#ifndef Q2A_PROTO_QWEN_EVENT_H
+#define Q2A_PROTO_QWEN_EVENT_H
+
+#include "proto/delta.h"
+#include "proto/trouble.h"
+
+enum delta_mode { DELTA_AUTO, DELTA_INCREMENTAL, DELTA_CUMULATIVE };
+
+struct qwen_event_impl;
+struct qwen_event {
+  struct usage usage;            /* last non-empty of the stream */
+  char response_id[64];          /* locked to the first; for the stop call */
+  bool any_answer, any_think;    /* text of that kind was given out */
+  bool finished;                 /* the last answer frame said finished and nothing followed */
+  bool filtered;                 /* moderation ended a running answer */
+  unsigned skipped;              /* events that did not parse */
+  struct qwen_event_impl *impl;  /* private */
+};
+
+enum q_status qwen_event_init(struct qwen_event *q, enum delta_mode mode) Q_MUST_USE;
+void qwen_event_free(struct qwen_event *q); /* takes the zeroed value */
+/* Q_OK: *d holds the meaning (possibly nothing). Otherwise the event is a failure: *t tells which; also when the
+ * first non-blank byte of data is no '{' and not [DONE]: that is skipped, Q_OK. Q_NOMEM. */
+enum q_status qwen_event_read(struct qwen_event *q, struct str data, struct delta *d, struct trouble *t) Q_MUST_USE;
+/* At the end of the stream: text held back because its phase was missing or unknown, if no answer frame ever came. */
+enum q_status qwen_event_end(struct qwen_event *q, struct delta *d) Q_MUST_USE;
+/* A whole-JSON answer ({"success":true,"data":{"choices":[{"message":…}]}}) to one delta. */
+enum q_status qwen_event_whole(struct qwen_event *q, struct str body, struct delta *d, struct trouble *t) Q_MUST_USE;
+
+#endif
