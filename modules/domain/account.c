@@ -1,0 +1,245 @@
+#include "domain/account.h"
+
+#include "base/mem.h"
+
+enum {
+  ACCOUNT_MINUTE = 60 * 1000,
+  ACCOUNT_COOL_LONG = 15 * ACCOUNT_MINUTE, /* challenge, barred, repeated refusals */
+  ACCOUNT_COOL_NET = 5 * ACCOUNT_MINUTE,   /* three transport failures in a row */
+  ACCOUNT_ROW = 3                           /* how many in a row count */
+};
+
+struct secret *secret_new(struct str s)
+{
+  struct secret *x = mem_alloc(sizeof *x + s.n + 1);
+  if(!x) return NULL;
+  atomic_init(&x->refs, 1);
+  x->n = s.n;
+  if(s.n) memcpy(x->text, s.p, s.n);
+  x->text[s.n] = 0;
+  return x;
+}
+
+struct secret *secret_ref(struct secret *s)
+{
+  if(s) atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+  return s;
+}
+
+void secret_unref(struct secret *s)
+{
+  if(!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+  explicit_bzero(s->text, s->n);
+  mem_free(s);
+}
+
+static const char *const account_features[] = {
+#define X(id, name) name,
+  FEATURE_LIST(X)
+#undef X
+};
+static const char *const account_states[] = {
+#define X(id, name) name,
+  ACCOUNT_STATE_LIST(X)
+#undef X
+};
+
+const char *feature_name(enum feature f)
+{
+  return f < FEATURE_COUNT ? account_features[f] : "all";
+}
+
+enum feature feature_by_name(struct str name)
+{
+  int f = 0;
+  while(f < FEATURE_COUNT && !str_eq(name, str_z(account_features[f]))) f++;
+  return (enum feature)f;
+}
+
+const char *account_state_name(enum account_state s)
+{
+  return s < ACCOUNT_STATE_COUNT ? account_states[s] : "?";
+}
+
+enum account_state account_state_by_name(struct str name)
+{
+  int s = 0;
+  while(s < ACCOUNT_STATE_COUNT && !str_eq(name, str_z(account_states[s]))) s++;
+  return (enum account_state)s;
+}
+
+struct account *account_new(struct str email, struct str password, struct str proxy)
+{
+  struct account *a = mem_zalloc(sizeof *a);
+  if(!a) return NULL;
+  a->email = mem_strndup(email.p, email.n);
+  a->password = password.n ? secret_new(password) : NULL;
+  a->proxy = proxy.n ? secret_new(proxy) : NULL;
+  if(!a->email || (password.n && !a->password) || (proxy.n && !a->proxy)) {
+    account_free(a);
+    return NULL;
+  }
+  return a;
+}
+
+void account_free(struct account *a)
+{
+  if(!a) return;
+  for(int f = 0; f < FEATURE_COUNT; f++) mem_free(a->features[f].words);
+  mem_free(a->whole_words);
+  mem_free(a->email);
+  secret_unref(a->password);
+  secret_unref(a->token);
+  secret_unref(a->refresh);
+  secret_unref(a->proxy);
+  mem_free(a);
+}
+
+/* Words are for the page: losing them to an empty heap harms nothing. */
+static void account_words(char **field, const char *words)
+{
+  mem_free(*field);
+  *field = words && *words ? mem_strndup(words, strlen(words)) : NULL;
+}
+
+static void account_end_rests(struct account *a, int64_t now_ms)
+{
+  for(int f = 0; f < FEATURE_COUNT; f++) {
+    struct feature_state *s = &a->features[f];
+    if(s->state == ACCOUNT_ACTIVE || s->until_ms > now_ms) continue;
+    s->state = ACCOUNT_ACTIVE;
+    s->until_ms = 0;
+    account_words(&s->words, NULL);
+    a->dirty = true;
+  }
+}
+
+bool account_usable(struct account *a, enum feature f, int64_t now_ms, int64_t *until_ms, enum q_status *why)
+{
+  *until_ms = 0;
+  *why = Q_OK;
+  if(a->whole != ACCOUNT_ACTIVE) {
+    *why = a->whole_why ? a->whole_why : Q_UP_AUTH;
+    return false;
+  }
+  account_end_rests(a, now_ms);
+  if(a->features[f].state == ACCOUNT_ACTIVE) return true;
+  *until_ms = a->features[f].until_ms;
+  *why = a->features[f].why;
+  return false;
+}
+
+void account_rest(struct account *a, enum feature f, enum account_state s, enum q_status why, const char *words,
+                  int64_t until_ms)
+{
+  for(int i = 0; i < FEATURE_COUNT; i++) {
+    struct feature_state *x = &a->features[i];
+    if(f != FEATURE_COUNT && i != (int)f) continue;
+    if(x->state != ACCOUNT_ACTIVE && x->until_ms >= until_ms) continue;
+    x->state = s;
+    x->why = why;
+    x->until_ms = until_ms;
+    account_words(&x->words, words);
+  }
+  a->dirty = true;
+}
+
+void account_set_whole(struct account *a, enum account_state s, enum q_status why, const char *words)
+{
+  a->whole = s;
+  a->whole_why = why;
+  account_words(&a->whole_words, words);
+  a->dirty = true;
+}
+
+void account_set_token(struct account *a, struct secret *token, int64_t expires_ms, struct secret *refresh)
+{
+  secret_unref(a->token);
+  a->token = secret_ref(token);
+  if(refresh) {
+    secret_unref(a->refresh);
+    a->refresh = secret_ref(refresh);
+  }
+  a->expires_ms = expires_ms;
+  a->token_no++;
+  if(a->whole == ACCOUNT_EXPIRED || a->whole == ACCOUNT_INVALID) account_set_whole(a, ACCOUNT_ACTIVE, Q_OK, NULL);
+  a->dirty = true;
+}
+
+int64_t account_quota_return_ms(int64_t now_ms)
+{
+  const int64_t day = 24 * 60 * ACCOUNT_MINUTE, east = 8 * 60 * ACCOUNT_MINUTE, ten = 10 * ACCOUNT_MINUTE;
+  int64_t local = now_ms + east - ten;
+  return (local / day + 1) * day - east + ten;
+}
+
+/* "Too fast": the told time, else 60 s that doubles to 15 min each time it is said again after a rest had ended.
+ * What is said while the rest still runs (turns that were under way, or client retries) does not count. */
+static void account_book_busy(struct account *a, enum feature f, const char *words, int wait_s, int64_t now_ms)
+{
+  struct feature_state *s = &a->features[f];
+  int64_t rest = (int64_t)wait_s * 1000;
+  if(s->state != ACCOUNT_ACTIVE && s->until_ms > now_ms && !wait_s) return;
+  if(!rest) {
+    rest = (int64_t)ACCOUNT_MINUTE << (s->busy_step > 4 ? 4 : s->busy_step);
+    if(rest > ACCOUNT_COOL_LONG) rest = ACCOUNT_COOL_LONG;
+    s->busy_step++;
+  }
+  account_rest(a, f, ACCOUNT_COOLING, Q_UP_BUSY, words, now_ms + rest);
+}
+
+static void account_book_ok(struct account *a, enum feature f)
+{
+  a->transport_row = a->error_row = a->auth_row = a->barred_row = 0;
+  a->features[f].busy_step = 0;
+}
+
+void account_book(struct account *a, enum feature f, enum q_status how, const char *words, int wait_s, int64_t now_ms)
+{
+  switch(how) {
+  case Q_OK:
+    account_book_ok(a, f);
+    break;
+  case Q_UP_AUTH:
+    if(++a->auth_row >= ACCOUNT_ROW) account_set_whole(a, ACCOUNT_INVALID, how, words);
+    else account_rest(a, FEATURE_COUNT, ACCOUNT_COOLING, how, words, now_ms + ACCOUNT_COOL_LONG);
+    break;
+  case Q_UP_BAD_LOGIN:
+    account_set_whole(a, ACCOUNT_INVALID, how, words);
+    break;
+  case Q_UP_BARRED:
+    if(++a->barred_row >= 2) account_set_whole(a, ACCOUNT_INVALID, how, words);
+    else account_rest(a, FEATURE_COUNT, ACCOUNT_COOLING, how, words, now_ms + ACCOUNT_COOL_LONG);
+    break;
+  case Q_UP_QUOTA:
+    account_rest(a, f, ACCOUNT_LIMITED, how, words,
+                 wait_s ? now_ms + (int64_t)wait_s * 1000 : account_quota_return_ms(now_ms));
+    break;
+  case Q_UP_BUSY:
+    account_book_busy(a, f, words, wait_s, now_ms);
+    break;
+  case Q_UP_PARALLEL:
+    a->cap = 1;
+    account_rest(a, f, ACCOUNT_COOLING, how, words, now_ms + 2000);
+    break;
+  case Q_UP_CHALLENGE:
+    account_rest(a, FEATURE_COUNT, ACCOUNT_COOLING, how, words, now_ms + ACCOUNT_COOL_LONG);
+    break;
+  case Q_UP_ERROR:
+    if(++a->error_row >= ACCOUNT_ROW) {
+      a->error_row = 0;
+      account_rest(a, FEATURE_COUNT, ACCOUNT_COOLING, how, words, now_ms + ACCOUNT_COOL_LONG);
+    }
+    break;
+  case Q_UP_UNREACHABLE:
+  case Q_UP_TLS:
+  case Q_PROXY:
+  case Q_UP_CONNECT_TIME:
+    if(++a->transport_row >= ACCOUNT_ROW) {
+      a->transport_row = 0;
+      account_rest(a, FEATURE_COUNT, ACCOUNT_COOLING, how, words, now_ms + ACCOUNT_COOL_NET);
+    }
+    break;
+  default: break; /* the client's doing, the model's, or chance: nothing to hold against the account */
+  }
+}

@@ -1,0 +1,97 @@
+/* account.h - one upstream identity: its secrets, and per feature whether it may be used now.
+ *
+ * Threads: owned by the pool, whose lock guards every field; secrets are immutable and shared by count.
+ * Time:    wall clock milliseconds, passed in, because states outlive the process. 0 = none.
+ * Memory:  account_new copies; account_free burns the secrets it was the last to hold. */
+#ifndef Q2A_DOMAIN_ACCOUNT_H
+#define Q2A_DOMAIN_ACCOUNT_H
+
+#include <stdatomic.h>
+
+#include "base/str.h"
+
+/* A text that several threads read while its owner replaces it. */
+struct secret {
+  atomic_int refs;
+  size_t n;
+  char text[];
+};
+struct secret *secret_new(struct str s) Q_MUST_USE; /* NULL on no memory; an empty text is allowed */
+struct secret *secret_ref(struct secret *s);         /* takes NULL */
+void secret_unref(struct secret *s);                 /* takes NULL; the last one wipes */
+static inline struct str secret_str(const struct secret *s) { return s ? str_of(s->text, s->n) : STR_NONE; }
+
+#define FEATURE_LIST(X) X(CHAT, "chat") X(SEARCH, "search") X(IMAGE, "image") X(VIDEO, "video") \
+  X(RESEARCH, "deep_research") X(UPLOAD, "upload") X(CLI, "cli")
+enum feature {
+#define X(id, name) FEATURE_##id,
+  FEATURE_LIST(X)
+#undef X
+  FEATURE_COUNT
+};
+const char *feature_name(enum feature f);
+enum feature feature_by_name(struct str name); /* FEATURE_COUNT if unknown */
+
+#define ACCOUNT_STATE_LIST(X) X(ACTIVE, "active") X(COOLING, "cooling") X(LIMITED, "limited") \
+  X(EXPIRED, "expired") X(INVALID, "invalid") X(DISABLED, "disabled")
+enum account_state {
+#define X(id, name) ACCOUNT_##id,
+  ACCOUNT_STATE_LIST(X)
+#undef X
+  ACCOUNT_STATE_COUNT
+};
+const char *account_state_name(enum account_state s);
+enum account_state account_state_by_name(struct str name);
+
+struct feature_state {
+  enum account_state state; /* ACTIVE, COOLING or LIMITED; the others are the whole account's */
+  enum q_status why;
+  int64_t until_ms;         /* end of COOLING and LIMITED */
+  char *words;              /* the upstream's own, NULL if none */
+  int busy_step;            /* how often "too fast" was said after a rest had ended: doubles the next rest */
+};
+
+struct pool_entry;
+struct account {
+  char *email;              /* the unique name */
+  struct secret *password;  /* NULL: a bare token */
+  struct secret *token;     /* NULL: not signed in yet */
+  struct secret *refresh;   /* session or refresh token for the exchange; NULL if none */
+  struct secret *proxy;     /* NULL: the global one. Holds user info, therefore secret */
+  int64_t expires_ms;       /* of the token, 0 unknown */
+  bool exchange;            /* the token must be exchanged for a short one (seen to work) */
+  bool from_env;            /* came from ACCOUNTS */
+  enum account_state whole; /* ACTIVE, EXPIRED, INVALID or DISABLED */
+  enum q_status whole_why;
+  char *whole_words;
+  struct feature_state features[FEATURE_COUNT];
+
+  int inflight, cap;        /* cap 0: the configured one */
+  int64_t last_used_ms, last_start_ms, created_ms;
+  int transport_row, error_row, auth_row, barred_row; /* consecutive failures of a class */
+  unsigned token_no;        /* counts replacements of the token: a refused old one renews nothing */
+  bool dirty;               /* differs from the stored record */
+  long refs;                /* leases; removed accounts live until the last */
+  bool removed;
+  struct pool_entry *entry; /* its place in the pool */
+};
+
+struct account *account_new(struct str email, struct str password, struct str proxy) Q_MUST_USE;
+void account_free(struct account *a); /* takes NULL */
+
+/* Whether f may be used at now: else *until_ms is when it may be again (0: not by waiting) and *why names the reason.
+ * Ends cool-downs whose time has come. */
+bool account_usable(struct account *a, enum feature f, int64_t now_ms, int64_t *until_ms, enum q_status *why);
+
+/* Books how a turn on feature f ended (rules: domain/pool.h). words may be "". wait_s as the upstream told, else 0. */
+void account_book(struct account *a, enum feature f, enum q_status how, const char *words, int wait_s, int64_t now_ms);
+/* Rests one feature, or all with FEATURE_COUNT; never shortens a rest that ends later. */
+void account_rest(struct account *a, enum feature f, enum account_state s, enum q_status why, const char *words,
+                  int64_t until_ms);
+/* A new token: clears EXPIRED and INVALID. expires_ms 0: unknown. Takes a reference of its own. refresh may be NULL. */
+void account_set_token(struct account *a, struct secret *token, int64_t expires_ms, struct secret *refresh);
+void account_set_whole(struct account *a, enum account_state s, enum q_status why, const char *words);
+/* 00:10 of the next day in UTC+8, when daily quotas return. */
+int64_t account_quota_return_ms(int64_t now_ms);
+
+#endif

@@ -1,0 +1,649 @@
+#include "domain/pool.h"
+
+#include <pthread.h>
+
+#include "base/mem.h"
+
+enum {
+  POOL_LEVELS = 17,          /* turns at once on an account that are told apart; the last holds all above */
+  POOL_STOCK_SLOTS = 8,
+  POOL_EGRESSES = 64,
+  POOL_MODELS = 32,
+  POOL_STOCK_RECENT_MS = 10 * 60 * 1000,
+  POOL_EGRESS_REST_MS = 5 * 60 * 1000,
+  POOL_CHALLENGE_NEAR_MS = 60 * 1000,
+  POOL_MODEL_REST_MS = 60 * 1000,
+  POOL_TOKEN_DEAD_MS = 5 * 60 * 1000,
+  POOL_TOKEN_SOON_MS = 24 * 60 * 60 * 1000
+};
+
+struct pool_fresh {
+  char id[72], model[72];
+  int64_t made_ms; /* 0: the slot is free or being filled */
+  bool filling;
+};
+
+/* An account and its place in the line of its load. */
+struct pool_entry {
+  struct account *a;
+  struct pool_entry *prev, *next;
+  int level;
+  struct pool_fresh fresh[POOL_STOCK_SLOTS];
+};
+
+struct pool_list { struct pool_entry *first, *last; };
+
+struct pool_egress {
+  struct secret *proxy; /* NULL: the global way out */
+  bool used;
+  const struct account *challenged; /* who met the last challenge; compared, never read */
+  int64_t challenged_ms, rest_until_ms;
+};
+
+struct pool_model {
+  char name[72];
+  const struct account *first; /* compared, never read */
+  int64_t said_ms, rest_until_ms;
+};
+
+struct pool {
+  pthread_mutex_t lock;
+  struct pool_config config;
+  struct pool_entry **entries;
+  int n, cap;
+  struct pool_list levels[POOL_LEVELS];
+  struct pool_waiter *first, **end;
+  int waiting, leased;
+  struct pool_egress egresses[POOL_EGRESSES];
+  struct pool_model models[POOL_MODELS];
+};
+
+struct pool *pool_new(const struct pool_config *c)
+{
+  struct pool *p = mem_zalloc(sizeof *p);
+  if(!p) return NULL;
+  pthread_mutex_init(&p->lock, NULL);
+  p->config = *c;
+  p->end = &p->first;
+  return p;
+}
+
+void pool_destroy(struct pool *p)
+{
+  if(!p) return;
+  for(int i = 0; i < p->n; i++) {
+    account_free(p->entries[i]->a);
+    mem_free(p->entries[i]);
+  }
+  for(int i = 0; i < POOL_EGRESSES; i++) secret_unref(p->egresses[i].proxy);
+  mem_free(p->entries);
+  pthread_mutex_destroy(&p->lock);
+  mem_free(p);
+}
+
+void pool_set_config(struct pool *p, const struct pool_config *c)
+{
+  pthread_mutex_lock(&p->lock);
+  p->config = *c;
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- lists by load: appending at the end keeps each in order of last use ---- */
+
+static void pool_list_add(struct pool *p, struct pool_entry *e)
+{
+  int level = e->a->inflight < POOL_LEVELS - 1 ? e->a->inflight : POOL_LEVELS - 1;
+  struct pool_list *l = &p->levels[level];
+  e->level = level;
+  e->next = NULL;
+  e->prev = l->last;
+  if(l->last) l->last->next = e;
+  else l->first = e;
+  l->last = e;
+}
+
+static void pool_list_del(struct pool *p, struct pool_entry *e)
+{
+  struct pool_list *l = &p->levels[e->level];
+  if(e->prev) e->prev->next = e->next;
+  else l->first = e->next;
+  if(e->next) e->next->prev = e->prev;
+  else l->last = e->prev;
+}
+
+enum q_status pool_add(struct pool *p, struct account *a)
+{
+  struct pool_entry *e = mem_zalloc(sizeof *e);
+  enum q_status st = e ? Q_OK : Q_NOMEM;
+  pthread_mutex_lock(&p->lock);
+  for(int i = 0; i < p->n && !st; i++)
+    if(strcmp(p->entries[i]->a->email, a->email) == 0) st = Q_EXISTS;
+  if(!st && p->n == p->cap) {
+    int cap = p->cap ? p->cap * 2 : 16;
+    struct pool_entry **more = mem_realloc(p->entries, (size_t)cap * sizeof *more);
+    if(more) p->entries = more, p->cap = cap;
+    else st = Q_NOMEM;
+  }
+  if(!st) {
+    e->a = a;
+    a->entry = e;
+    p->entries[p->n++] = e;
+    pool_list_add(p, e);
+  }
+  pthread_mutex_unlock(&p->lock);
+  if(st) {
+    mem_free(e);
+    account_free(a);
+  }
+  return st;
+}
+
+/* ---- egress and model rests ---- */
+
+static bool pool_same_way(const struct secret *a, const struct secret *b)
+{
+  return str_eq(secret_str(a), secret_str(b));
+}
+
+static struct pool_egress *pool_egress_of(struct pool *p, const struct secret *proxy)
+{
+  for(int i = 0; i < POOL_EGRESSES; i++)
+    if(p->egresses[i].used && pool_same_way(p->egresses[i].proxy, proxy)) return &p->egresses[i];
+  return NULL;
+}
+
+static void pool_egress_challenged(struct pool *p, struct account *a, int64_t now_ms)
+{
+  struct pool_egress *e = pool_egress_of(p, a->proxy);
+  if(!e) { /* a free row, else the one whose challenge is oldest */
+    e = &p->egresses[0];
+    for(int i = 0; i < POOL_EGRESSES && e->used; i++)
+      if(!p->egresses[i].used || p->egresses[i].challenged_ms < e->challenged_ms) e = &p->egresses[i];
+    secret_unref(e->proxy);
+    *e = (struct pool_egress){ .proxy = secret_ref(a->proxy), .used = true };
+  }
+  if(e->challenged && e->challenged != a && now_ms - e->challenged_ms <= POOL_CHALLENGE_NEAR_MS)
+    e->rest_until_ms = now_ms + POOL_EGRESS_REST_MS;
+  e->challenged = a;
+  e->challenged_ms = now_ms;
+}
+
+static struct pool_model *pool_model_of(struct pool *p, struct str name)
+{
+  for(int i = 0; i < POOL_MODELS; i++)
+    if(p->models[i].name[0] && str_eq(str_z(p->models[i].name), name)) return &p->models[i];
+  return NULL;
+}
+
+static void pool_model_refused(struct pool *p, const struct account *a, struct str name, int64_t now_ms)
+{
+  struct pool_model *m = pool_model_of(p, name);
+  if(name.n == 0 || name.n >= sizeof m->name) return;
+  if(!m) {
+    m = &p->models[0];
+    for(int i = 1; i < POOL_MODELS; i++)
+      if(p->models[i].said_ms < m->said_ms) m = &p->models[i];
+    *m = (struct pool_model){ .first = NULL };
+    str_copy(m->name, sizeof m->name, name);
+  }
+  if(m->first && m->first != a && now_ms - m->said_ms <= POOL_MODEL_REST_MS)
+    m->rest_until_ms = now_ms + POOL_MODEL_REST_MS;
+  m->first = a;
+  m->said_ms = now_ms;
+}
+
+/* ---- choosing ---- */
+
+static bool pool_avoided(const struct pool_want *w, const struct account *a)
+{
+  for(int i = 0; i < w->avoid_n; i++)
+    if(w->avoid[i] == a) return true;
+  return false;
+}
+
+/* What the whole pool says of a want that nobody serves. */
+struct pool_view {
+  bool busy;            /* somebody could, but for the cap or the gap */
+  int64_t return_ms;    /* earliest return of somebody, 0: nobody will by waiting */
+  int64_t gap_ms;       /* earliest end of a start gap */
+  int seen, limited, too_fast, challenged, tokens, barred, net;
+};
+
+static void pool_view_count(struct pool_view *v, enum q_status why, int64_t until_ms)
+{
+  if(until_ms && (!v->return_ms || until_ms < v->return_ms)) v->return_ms = until_ms;
+  switch(why) {
+  case Q_UP_QUOTA: v->limited++; break;
+  case Q_UP_BUSY:
+  case Q_UP_PARALLEL: v->too_fast++; break;
+  case Q_UP_CHALLENGE: v->challenged++; break;
+  case Q_UP_AUTH:
+  case Q_UP_BAD_LOGIN: v->tokens++; break;
+  case Q_UP_BARRED: v->barred++; break;
+  default: v->net++; break;
+  }
+}
+
+static bool pool_entry_fits(struct pool *p, struct pool_entry *e, enum feature f, int64_t now_ms, struct pool_view *v)
+{
+  struct account *a = e->a;
+  int64_t until;
+  enum q_status why;
+  v->seen++;
+  if(!account_usable(a, f, now_ms, &until, &why)) {
+    pool_view_count(v, why, until);
+    return false;
+  }
+  struct pool_egress *way = pool_egress_of(p, a->proxy);
+  if(way && way->rest_until_ms > now_ms) {
+    pool_view_count(v, Q_UP_CHALLENGE, way->rest_until_ms);
+    return false;
+  }
+  int cap = a->cap && a->cap < p->config.max_inflight ? a->cap : p->config.max_inflight;
+  if(a->inflight >= cap) {
+    v->busy = true;
+    return false;
+  }
+  if(p->config.min_gap_ms && a->last_start_ms && now_ms - a->last_start_ms < p->config.min_gap_ms &&
+     now_ms >= a->last_start_ms) {
+    int64_t end = a->last_start_ms + p->config.min_gap_ms;
+    v->busy = true;
+    if(!v->gap_ms || end < v->gap_ms) v->gap_ms = end;
+    return false;
+  }
+  return true;
+}
+
+static struct pool_entry *pool_choose(struct pool *p, const struct pool_want *w, int64_t now_ms, struct pool_view *v)
+{
+  struct pool_entry *second = NULL;
+  *v = (struct pool_view){ .busy = false };
+  for(int level = 0; level < POOL_LEVELS; level++)
+    for(struct pool_entry *e = p->levels[level].first; e; e = e->next) {
+      if(!pool_entry_fits(p, e, w->feature, now_ms, v)) continue;
+      if(!pool_avoided(w, e->a)) return e;
+      if(!second) second = e;
+    }
+  return w->avoid_hard ? NULL : second;
+}
+
+static void pool_lend(struct pool *p, struct pool_entry *e, struct pool_waiter *w, int64_t now_ms)
+{
+  struct account *a = e->a;
+  pool_list_del(p, e);
+  a->inflight++;
+  a->refs++;
+  a->last_used_ms = a->last_start_ms = now_ms;
+  pool_list_add(p, e);
+  p->leased++;
+  w->lease = (struct lease){ a, w->want.feature, secret_ref(a->token), secret_ref(a->proxy), a->token_no, a->expires_ms };
+}
+
+static int pool_seconds(int64_t from_ms, int64_t to_ms)
+{
+  int64_t s = to_ms > from_ms ? (to_ms - from_ms + 999) / 1000 : 1;
+  return s > 7 * 86400 ? 7 * 86400 : (int)s;
+}
+
+static enum q_status pool_why_not(struct pool *p, const struct pool_view *v, enum feature f, int64_t now_ms,
+                                  struct q_error *e)
+{
+  enum q_status st;
+  int wait_s = v->return_ms ? pool_seconds(now_ms, v->return_ms) : 0;
+  if(p->n == 0)
+    return status_fail(e, Q_NO_ACCOUNT, NULL,
+                       "No upstream account is configured. Add one on the dashboard, or set ACCOUNTS=email:password.");
+  if(v->busy || v->seen == 0) {
+    st = status_fail(e, Q_OVERLOADED, NULL, "All %d accounts are busy and the wait was too long. Try again later.", p->n);
+  } else if(v->limited && v->limited == v->seen) {
+    st = status_fail(e, Q_UP_QUOTA, NULL,
+                     "The %s quota of %s used up. Please try again in %ds.", feature_name(f),
+                     v->seen == 1 ? "the only account is" : "all accounts is", wait_s);
+  } else if(v->limited + v->too_fast == v->seen) {
+    st = status_fail(e, Q_UP_BUSY, NULL, "All accounts are limited by the upstream. Please try again in %ds.", wait_s);
+  } else {
+    st = status_fail(e, Q_NO_USABLE, NULL,
+                     "No account can serve this now: %d limited, %d too fast, %d challenged by a captcha, %d with a dead "
+                     "sign-in, %d barred, %d resting after failures. See the accounts page.",
+                     v->limited, v->too_fast, v->challenged, v->tokens, v->barred, v->net);
+  }
+  if(e) e->retry_after_s = wait_s;
+  return st;
+}
+
+static void pool_enqueue(struct pool *p, struct pool_waiter *w)
+{
+  w->next = NULL;
+  w->at = p->end;
+  *p->end = w;
+  p->end = &w->next;
+  w->queued = true;
+  p->waiting++;
+}
+
+static void pool_dequeue(struct pool *p, struct pool_waiter *w)
+{
+  *w->at = w->next;
+  if(w->next) w->next->at = w->at;
+  else p->end = w->at;
+  w->queued = false;
+  p->waiting--;
+}
+
+static bool pool_overtakes(struct pool *p, enum feature f)
+{
+  for(struct pool_waiter *w = p->first; w; w = w->next)
+    if(w->want.feature == f) return true;
+  return false;
+}
+
+enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms, int64_t patience_ms,
+                           int64_t *return_ms, struct q_error *e)
+{
+  struct pool_view v = { .busy = false };
+  enum q_status st = Q_AGAIN;
+  *return_ms = 0;
+  w->queued = false;
+  w->lease = LEASE_NONE;
+  pthread_mutex_lock(&p->lock);
+  struct pool_model *m = pool_model_of(p, w->want.model);
+  if(m && m->rest_until_ms > now_ms) {
+    st = status_fail(e, Q_UP_MODEL_QUOTA, "model", "The upstream's quota for the model %s is used up on several accounts.",
+                     m->name);
+    if(e) e->retry_after_s = pool_seconds(now_ms, m->rest_until_ms);
+    pthread_mutex_unlock(&p->lock);
+    return st;
+  }
+  bool line = pool_overtakes(p, w->want.feature);
+  struct pool_entry *chosen = pool_choose(p, &w->want, now_ms, &v);
+  if(chosen && !line) {
+    pool_lend(p, chosen, w, now_ms);
+    st = Q_OK;
+  } else if(chosen || v.busy) {
+    if(patience_ms <= 0 || p->waiting >= p->config.queue_max)
+      st = status_fail(e, Q_OVERLOADED, NULL, "All accounts are busy and %d requests wait already. Try again later.",
+                       p->waiting);
+    else *return_ms = v.gap_ms;
+  } else if(v.return_ms && v.return_ms <= now_ms + patience_ms && p->waiting < p->config.queue_max) {
+    *return_ms = v.return_ms;
+  } else {
+    st = pool_why_not(p, &v, w->want.feature, now_ms, e);
+  }
+  if(st == Q_AGAIN) pool_enqueue(p, w);
+  pthread_mutex_unlock(&p->lock);
+  return st;
+}
+
+enum q_status pool_reason(struct pool *p, enum feature f, int64_t now_ms, struct q_error *e)
+{
+  struct pool_view v;
+  struct pool_want w = { .feature = f };
+  pthread_mutex_lock(&p->lock);
+  struct pool_entry *chosen = pool_choose(p, &w, now_ms, &v);
+  if(chosen) v.busy = true;
+  enum q_status st = pool_why_not(p, &v, f, now_ms, e);
+  pthread_mutex_unlock(&p->lock);
+  return st;
+}
+
+bool pool_leave(struct pool *p, struct pool_waiter *w)
+{
+  pthread_mutex_lock(&p->lock);
+  bool was = w->queued;
+  if(was) pool_dequeue(p, w);
+  pthread_mutex_unlock(&p->lock);
+  return was;
+}
+
+/* Serves the line in order. Once nobody can be found for a feature, later waiters of it are passed over. */
+static void pool_grant(struct pool *p, int64_t now_ms)
+{
+  bool none[FEATURE_COUNT] = { false };
+  struct pool_view v;
+  for(struct pool_waiter *w = p->first, *next; w; w = next) {
+    next = w->next;
+    if(none[w->want.feature]) continue;
+    struct pool_entry *e = pool_choose(p, &w->want, now_ms, &v);
+    if(!e) {
+      none[w->want.feature] = w->want.avoid_n == 0;
+      continue;
+    }
+    pool_dequeue(p, w);
+    pool_lend(p, e, w, now_ms);
+    w->granted(w);
+  }
+}
+
+void pool_poll(struct pool *p, int64_t now_ms)
+{
+  pthread_mutex_lock(&p->lock);
+  pool_grant(p, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
+static void pool_lease_empty(struct lease *l)
+{
+  secret_unref(l->token);
+  secret_unref(l->proxy);
+  *l = LEASE_NONE;
+}
+
+void pool_release(struct pool *p, struct lease *l, int64_t now_ms, enum q_status how, const char *words, int wait_s,
+                  struct str model)
+{
+  struct account *a = l->account;
+  if(!a) return;
+  pthread_mutex_lock(&p->lock);
+  struct pool_entry *e = a->entry;
+  pool_list_del(p, e);
+  a->inflight--;
+  a->refs--;
+  p->leased--;
+  a->last_used_ms = now_ms;
+  pool_list_add(p, e);
+  account_book(a, l->feature, how, words, wait_s, now_ms);
+  if(how == Q_UP_CHALLENGE) pool_egress_challenged(p, a, now_ms);
+  if(how == Q_UP_MODEL_QUOTA) pool_model_refused(p, a, model, now_ms);
+  if(p->first) pool_grant(p, now_ms);
+  pthread_mutex_unlock(&p->lock);
+  pool_lease_empty(l);
+}
+
+/* ---- tokens ---- */
+
+enum pool_token pool_token_state(const struct lease *l, int64_t now_ms)
+{
+  if(!l->token || l->token->n == 0) return POOL_TOKEN_DEAD;
+  if(!l->expires_ms) return POOL_TOKEN_FRESH;
+  if(l->expires_ms - now_ms < POOL_TOKEN_DEAD_MS) return POOL_TOKEN_DEAD;
+  return l->expires_ms - now_ms < POOL_TOKEN_SOON_MS ? POOL_TOKEN_SOON : POOL_TOKEN_FRESH;
+}
+
+bool pool_token_reload(struct pool *p, struct lease *l)
+{
+  pthread_mutex_lock(&p->lock);
+  bool newer = l->account->token_no != l->token_no && l->account->token;
+  if(newer) {
+    secret_unref(l->token);
+    l->token = secret_ref(l->account->token);
+    l->token_no = l->account->token_no;
+    l->expires_ms = l->account->expires_ms;
+  }
+  pthread_mutex_unlock(&p->lock);
+  return newer;
+}
+
+bool pool_login_get(struct pool *p, const struct account *a, struct pool_login *out)
+{
+  pthread_mutex_lock(&p->lock);
+  bool here = !a->removed;
+  if(here) {
+    *out = (struct pool_login){ .password = secret_ref(a->password), .token = secret_ref(a->token),
+                                .refresh = secret_ref(a->refresh), .proxy = secret_ref(a->proxy),
+                                .expires_ms = a->expires_ms, .token_no = a->token_no, .exchange = a->exchange };
+    str_copy(out->email, sizeof out->email, str_z(a->email));
+  }
+  pthread_mutex_unlock(&p->lock);
+  return here;
+}
+
+void pool_login_free(struct pool_login *l)
+{
+  secret_unref(l->password);
+  secret_unref(l->token);
+  secret_unref(l->refresh);
+  secret_unref(l->proxy);
+  *l = (struct pool_login){ .password = NULL };
+}
+
+void pool_set_token(struct pool *p, struct account *a, struct secret *token, int64_t expires_ms, struct secret *refresh,
+                    bool exchange, int64_t now_ms)
+{
+  pthread_mutex_lock(&p->lock);
+  account_set_token(a, token, expires_ms, refresh);
+  a->exchange = exchange;
+  pool_grant(p, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_login_failed(struct pool *p, struct account *a, enum q_status how, const char *words, int64_t now_ms)
+{
+  pthread_mutex_lock(&p->lock);
+  if(how == Q_UP_AUTH) account_set_whole(a, ACCOUNT_EXPIRED, how, words);
+  else account_book(a, FEATURE_CHAT, how, words, 0, now_ms);
+  if(how == Q_UP_CHALLENGE) pool_egress_challenged(p, a, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- stock ---- */
+
+static bool pool_fresh_is(const struct pool_fresh *f, struct str model)
+{
+  return str_eq(str_z(f->model), model);
+}
+
+bool pool_stock_take(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct pool_chat *out)
+{
+  bool found = false;
+  (void)now_ms;
+  pthread_mutex_lock(&p->lock);
+  struct pool_entry *e = a->entry;
+  for(int i = 0; i < POOL_STOCK_SLOTS && !found; i++) {
+    struct pool_fresh *f = &e->fresh[i];
+    if(!f->made_ms || !pool_fresh_is(f, model)) continue;
+    str_copy(out->id, sizeof out->id, str_z(f->id));
+    *f = (struct pool_fresh){ .made_ms = 0 };
+    found = true;
+  }
+  pthread_mutex_unlock(&p->lock);
+  return found;
+}
+
+bool pool_stock_wanted(struct pool *p, struct account *a, struct str model, int64_t now_ms)
+{
+  bool wanted = false;
+  struct pool_fresh *spare = NULL;
+  if(model.n >= sizeof spare->model) return false;
+  pthread_mutex_lock(&p->lock);
+  struct pool_entry *e = a->entry;
+  int have = 0;
+  for(int i = 0; i < POOL_STOCK_SLOTS; i++) {
+    struct pool_fresh *f = &e->fresh[i];
+    if(!f->made_ms && !f->filling) spare = f;
+    else if(pool_fresh_is(f, model)) have++;
+  }
+  if(!a->removed && have < p->config.stock && spare && now_ms - a->last_used_ms <= POOL_STOCK_RECENT_MS) {
+    spare->filling = wanted = true;
+    str_copy(spare->model, sizeof spare->model, model);
+  }
+  pthread_mutex_unlock(&p->lock);
+  return wanted;
+}
+
+static struct pool_fresh *pool_fresh_filling(struct pool_entry *e, struct str model)
+{
+  for(int i = 0; i < POOL_STOCK_SLOTS; i++)
+    if(e->fresh[i].filling && pool_fresh_is(&e->fresh[i], model)) return &e->fresh[i];
+  return NULL;
+}
+
+bool pool_stock_put(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct str id)
+{
+  pthread_mutex_lock(&p->lock);
+  struct pool_fresh *f = pool_fresh_filling(a->entry, model);
+  bool ok = f && id.n < sizeof f->id;
+  if(f) f->filling = false;
+  if(ok) {
+    str_copy(f->id, sizeof f->id, id);
+    f->made_ms = now_ms;
+  }
+  pthread_mutex_unlock(&p->lock);
+  return ok;
+}
+
+void pool_stock_failed(struct pool *p, struct account *a, struct str model)
+{
+  pthread_mutex_lock(&p->lock);
+  struct pool_fresh *f = pool_fresh_filling(a->entry, model);
+  if(f) *f = (struct pool_fresh){ .made_ms = 0 };
+  pthread_mutex_unlock(&p->lock);
+}
+
+bool pool_stock_old(struct pool *p, int64_t now_ms, int64_t max_age_ms, struct account **a, struct pool_chat *out)
+{
+  bool found = false;
+  pthread_mutex_lock(&p->lock);
+  for(int i = 0; i < p->n && !found; i++)
+    for(int k = 0; k < POOL_STOCK_SLOTS && !found; k++) {
+      struct pool_fresh *f = &p->entries[i]->fresh[k];
+      if(!f->made_ms || now_ms - f->made_ms <= max_age_ms) continue;
+      str_copy(out->id, sizeof out->id, str_z(f->id));
+      *f = (struct pool_fresh){ .made_ms = 0 };
+      *a = p->entries[i]->a;
+      (*a)->refs++;
+      found = true;
+    }
+  pthread_mutex_unlock(&p->lock);
+  return found;
+}
+
+void pool_keep(struct pool *p, struct account *a)
+{
+  pthread_mutex_lock(&p->lock);
+  a->refs++;
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_unkeep(struct pool *p, struct account *a)
+{
+  pthread_mutex_lock(&p->lock);
+  a->refs--;
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- looking ---- */
+
+struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms)
+{
+  struct pool_counts c = { .total = 0 };
+  struct pool_view v = { .busy = false };
+  pthread_mutex_lock(&p->lock);
+  c.total = p->n;
+  c.leased = p->leased;
+  c.waiting = p->waiting;
+  for(int i = 0; i < p->n; i++) {
+    struct account *a = p->entries[i]->a;
+    v.busy = false;
+    if(pool_entry_fits(p, p->entries[i], f, now_ms, &v) || v.busy) c.usable++;
+    c.by_state[a->whole != ACCOUNT_ACTIVE ? a->whole : a->features[f].state]++;
+  }
+  pthread_mutex_unlock(&p->lock);
+  return c;
+}
+
+void pool_each(struct pool *p, void (*fn)(void *ctx, struct account *a), void *ctx)
+{
+  pthread_mutex_lock(&p->lock);
+  for(int i = 0; i < p->n; i++) fn(ctx, p->entries[i]->a);
+  pthread_mutex_unlock(&p->lock);
+}

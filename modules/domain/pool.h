@@ -1,0 +1,123 @@
+/* pool.h - all accounts, and who serves the next turn: leases, rests, the waiting line, the stock of fresh chats.
+ *
+ * Threads: locked. Any function from any thread; the lock is never held across I/O or a callback into other locks but
+ *          pool_config.granted and .changed, which must only post.
+ * Time:    wall clock milliseconds, passed in; the pool reads no clock, so that a simulation can prove its properties.
+ * Memory:  a lease borrows its account: readable until pool_release(), even if the account is removed meanwhile.
+ * Who:     of the accounts whose feature is active the least loaded, then the least recently used; at most cap turns at
+ *          once on one, starts at least gap_ms apart. Who finds all busy waits in order of arrival; nobody overtakes
+ *          somebody who waits for the same feature.
+ * Rests:   Q_UP_AUTH 15 min, three in a row: invalid. Q_UP_BARRED 15 min, twice: invalid. Q_UP_QUOTA: the feature until
+ *          the told time, else 00:10 UTC+8. Q_UP_BUSY: the told time, else 60 s doubling to 15 min, counted once per
+ *          rest. Q_UP_PARALLEL: one turn at a time from now on. Q_UP_CHALLENGE: 15 min; on two accounts of one egress
+ *          within a minute: the egress rests 5 min. Transport failures: 5 min after three in a row. Q_UP_ERROR: 15 min
+ *          after three in a row. Q_UP_MODEL_QUOTA on two accounts: the model rests 60 s. */
+#ifndef Q2A_DOMAIN_POOL_H
+#define Q2A_DOMAIN_POOL_H
+
+#include "domain/account.h"
+
+struct pool;
+struct pool_waiter;
+
+struct pool_config {
+  int max_inflight;    /* per account */
+  int64_t min_gap_ms;  /* between starts on one account */
+  int queue_max;
+  int stock;           /* fresh chats per account and model */
+};
+
+struct lease {
+  struct account *account; /* NULL: none */
+  enum feature feature;
+  struct secret *token, *proxy; /* as they were; proxy NULL: the global one */
+  unsigned token_no;
+  int64_t expires_ms;
+};
+#define LEASE_NONE ((struct lease){ .account = NULL })
+
+enum { POOL_AVOID_MAX = 8 };
+struct pool_want {
+  enum feature feature;
+  struct str model;
+  const struct account *avoid[POOL_AVOID_MAX]; /* tried already; used again only if avoid_hard is false and no other is */
+  int avoid_n;
+  bool avoid_hard;
+};
+
+/* Somebody in line. Embedded in its owner. granted() runs on the thread that made room, with the pool's lock held: it
+ * may only post to the owner's pump. After it the lease is the owner's. */
+struct pool_waiter {
+  void (*granted)(struct pool_waiter *w);
+  struct lease lease;
+  struct pool_want want;
+  struct pool_waiter *next, **at; /* private */
+  bool queued;                    /* private; read through pool_leave */
+};
+
+struct pool *pool_new(const struct pool_config *c) Q_MUST_USE;
+void pool_destroy(struct pool *p);
+void pool_set_config(struct pool *p, const struct pool_config *c);
+
+/* Takes the account over. Q_EXISTS: the name is known, the account is freed. */
+enum q_status pool_add(struct pool *p, struct account *a) Q_MUST_USE;
+
+/* Q_OK: w->lease is filled. Q_AGAIN: in line; *return_ms is when the earliest account returns if none is just busy,
+ * else 0; w->granted comes, or pool_leave() takes it out. Otherwise (nobody can serve before now_ms + patience_ms, or
+ * the line is full) the status and *e tell why, with retry_after_s. */
+enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms, int64_t patience_ms,
+                           int64_t *return_ms, struct q_error *e) Q_MUST_USE;
+/* Out of the line. false: it had been granted already (or never queued): the lease is the caller's to give back. */
+bool pool_leave(struct pool *p, struct pool_waiter *w);
+/* Time has passed: gives what has returned to who waits. */
+void pool_poll(struct pool *p, int64_t now_ms);
+/* Why nobody serves, as the client is told when its patience ends. */
+enum q_status pool_reason(struct pool *p, enum feature f, int64_t now_ms, struct q_error *e);
+
+/* Gives a lease back and books how the turn ended. Q_CLIENT_GONE and all that is not the upstream's doing books
+ * nothing. LEASE_NONE is allowed. */
+void pool_release(struct pool *p, struct lease *l, int64_t now_ms, enum q_status how, const char *words, int wait_s,
+                  struct str model);
+
+/* ---- tokens: one renewal at a time per account ---- */
+enum pool_token { POOL_TOKEN_FRESH, POOL_TOKEN_SOON, POOL_TOKEN_DEAD }; /* SOON: under 24 h, renew in the background */
+enum pool_token pool_token_state(const struct lease *l, int64_t now_ms);
+/* The lease's token as it is now (another turn may have renewed it): true if it differs from the one leased. */
+bool pool_token_reload(struct pool *p, struct lease *l);
+
+/* A copy of what sign-in needs; all secrets are referenced. */
+struct pool_login {
+  char email[256];
+  struct secret *password, *token, *refresh, *proxy;
+  int64_t expires_ms;
+  unsigned token_no;
+  bool exchange;
+};
+bool pool_login_get(struct pool *p, const struct account *a, struct pool_login *out); /* false: removed */
+void pool_login_free(struct pool_login *l);
+void pool_set_token(struct pool *p, struct account *a, struct secret *token, int64_t expires_ms, struct secret *refresh,
+                    bool exchange, int64_t now_ms);
+/* Books a failed renewal: Q_UP_BAD_LOGIN, Q_UP_AUTH (nothing to renew with: EXPIRED), Q_UP_CHALLENGE, transport... */
+void pool_login_failed(struct pool *p, struct account *a, enum q_status how, const char *words, int64_t now_ms);
+
+/* ---- the stock of fresh chats ---- */
+struct pool_chat { char id[72]; };
+bool pool_stock_take(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct pool_chat *out);
+/* Whether one more should be made now; if so it counts as being made until pool_stock_put or pool_stock_failed. */
+bool pool_stock_wanted(struct pool *p, struct account *a, struct str model, int64_t now_ms);
+bool pool_stock_put(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct str id); /* false: full */
+void pool_stock_failed(struct pool *p, struct account *a, struct str model);
+/* The next chat that is older than max_age_ms (or any, with -1): out of the stock, with its account kept by a lease of
+ * no feature that pool_unkeep() returns. */
+bool pool_stock_old(struct pool *p, int64_t now_ms, int64_t max_age_ms, struct account **a, struct pool_chat *out);
+/* Keeps an account readable without a turn on it. */
+void pool_keep(struct pool *p, struct account *a);
+void pool_unkeep(struct pool *p, struct account *a);
+
+/* ---- for those who look ---- */
+struct pool_counts { int total, usable, by_state[ACCOUNT_STATE_COUNT], leased, waiting; };
+struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms);
+/* Calls fn for each account with the lock held. */
+void pool_each(struct pool *p, void (*fn)(void *ctx, struct account *a), void *ctx);
+
+#endif
