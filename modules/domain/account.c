@@ -1,5 +1,7 @@
 #include "domain/account.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 
 enum {
@@ -75,6 +77,9 @@ struct account *account_new(struct str email, struct str password, struct str pr
   a->email = mem_strndup(email.p, email.n);
   a->password = password.n ? secret_new(password) : NULL;
   a->proxy = proxy.n ? secret_new(proxy) : NULL;
+  uint32_t hash = 2166136261u; /* FNV-1a: tells accounts apart without naming them */
+  for(size_t i = 0; i < email.n; i++) hash = (hash ^ (unsigned char)email.p[i]) * 16777619u;
+  snprintf(a->label, sizeof a->label, "%.1s-%06x", email.n ? email.p : "?", hash & 0xffffff);
   if(!a->email || (password.n && !a->password) || (proxy.n && !a->proxy)) {
     account_free(a);
     return NULL;

@@ -53,7 +53,8 @@ struct feature_state {
 
 struct pool_entry;
 struct account {
-  char *email;              /* the unique name */
+  char *email;              /* the unique name; a log has only the label */
+  char label[16];           /* first letter and a hash of the name */
   struct secret *password;  /* NULL: a bare token */
   struct secret *token;     /* NULL: not signed in yet */
   struct secret *refresh;   /* session or refresh token for the exchange; NULL if none */

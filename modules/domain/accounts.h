@@ -1,0 +1,18 @@
+/* accounts.h - accounts to store records and back.
+ *
+ * Threads: any but a pump (the store may block).
+ * Record "acct/<name>": version byte 1, then JSON: email, sealed password, token, refresh and proxy, expires, exchange,
+ * whole-account state, features that are not plainly active, createdAt. Secrets are sealed to the record's key. */
+#ifndef Q2A_DOMAIN_ACCOUNTS_H
+#define Q2A_DOMAIN_ACCOUNTS_H
+
+#include "domain/app.h"
+
+/* Every stored account into the pool. One that cannot be read is named in the log and left in the store. */
+enum q_status accounts_load(struct app *a, struct q_error *e) Q_MUST_USE;
+/* ACCOUNTS of the environment: those that are not there yet. */
+enum q_status accounts_from_env(struct app *a, struct q_error *e) Q_MUST_USE;
+/* Writes all dirty accounts in one commit. */
+enum q_status accounts_save(struct app *a) Q_MUST_USE;
+
+#endif

@@ -1,0 +1,58 @@
+/* chat.h - one chat from the lease of an account to the last byte: the only place where a turn is tried again.
+ *
+ * Threads: chat_new() on the desk (or a job); from client_adopt() on it is owned by the client's pump.
+ * Time:    every wait has its own limit (config *_ms); one lazy timer serves them all.
+ * Memory:  a chat owns all it needs and frees itself after its last byte. A streaming chat keeps no text of the turn.
+ * Retries: only until the first answer event was written to the client ("sent"):
+ *            same account, once each   token renewed; a fresh chat; the body without its doubtful members
+ *            next account, at once     limited, barred, challenged accounts: 5 at most, 1 after a challenge
+ *            next account, later       network, 5xx, empty answer, no first event: CHAT_RETRY_COUNT, with back-off
+ *          No attempt starts later than 90 s after the first. After "sent" trouble becomes one error event. */
+#ifndef Q2A_DOMAIN_CHAT_H
+#define Q2A_DOMAIN_CHAT_H
+
+#include "domain/app.h"
+#include "proto/chat_req.h"
+#include "proto/out.h"
+
+struct chat;
+
+/* What the HTTP head of an answer says of the chat. */
+struct chat_info {
+  const char *request_id;
+  const char *model_id;    /* the upstream's name, for x-qwen2api-model */
+  struct str ignored;      /* x-qwen2api-ignored */
+  const char *folded;      /* x-qwen2api-folded or NULL */
+  int attempts;
+  bool keep;               /* the connection goes on afterwards */
+  bool chunked;            /* else the end of the connection ends the body */
+  bool stream;             /* an event stream, else JSON */
+};
+
+/* Writes the HTTP side of an answer; given by the layer above. ctx is theirs. */
+struct chat_face {
+  void (*stream_head)(void *ctx, const struct chat_info *i, struct strbuf *b);
+  void (*whole)(void *ctx, const struct chat_info *i, struct str body, struct strbuf *b);
+  void (*error)(void *ctx, const struct chat_info *i, const struct q_error *e, struct str body, struct strbuf *b);
+  void *ctx;
+};
+
+struct chat_order {
+  const struct chat_req *req;      /* read during chat_new() only */
+  const struct models_pick *pick;  /* same */
+  const struct out_ops *stream, *whole; /* the protocol's writers */
+  const char *out_id_prefix;       /* "chatcmpl-" */
+  struct str shown_model;          /* the name the client sent */
+  struct chat_face face;
+  const char *request_id;
+  bool keep, chunked;              /* of the client's connection */
+};
+
+/* Builds a chat, ready for client_adopt(c, chat_taker(chat)). */
+enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order *o, struct q_error *e) Q_MUST_USE;
+struct client_taker *chat_taker(struct chat *c);
+
+/* (pump) Ends every running chat of this pump with Q_SHUTDOWN: an error event in its protocol, a clean end. */
+void chat_end_all(struct app_pump *p);
+
+#endif

@@ -1,0 +1,28 @@
+/* login.h - signs accounts in and renews their tokens: one renewal at a time per account, a few at once in all.
+ *
+ * Threads: locked. The work is done in jobs; results come to the waiter's pump.
+ * Time:    a renewal that cannot start within BATCH_LOGIN_CONCURRENCY waits its turn; one sign-in call has 10 s, retried
+ *          after 1, 2, 4 s on transport trouble. After "too many sign-ins" none is tried for 60 s.
+ * Memory:  a waiter is embedded in its owner until its result came or login_leave() was true. */
+#ifndef Q2A_DOMAIN_LOGIN_H
+#define Q2A_DOMAIN_LOGIN_H
+
+#include "domain/app.h"
+
+struct login_waiter {
+  void (*done)(struct login_waiter *w, enum q_status st); /* on the pump; Q_OK: the account has a new token */
+  struct pump *pump;
+  struct pump_task task;     /* private */
+  enum q_status st;          /* private */
+  struct login_waiter *next; /* private */
+  bool listed;               /* private */
+};
+
+struct login *login_new(struct app *a) Q_MUST_USE;
+void login_destroy(struct login *l); /* after the jobs ended */
+/* Renews a's token unless it was replaced since token_no. w may be NULL (in the background). refused: the upstream
+ * said so although the token seemed alive: the exchange is tried before a new sign-in. */
+void login_renew(struct login *l, struct account *a, unsigned token_no, bool refused, struct login_waiter *w);
+bool login_leave(struct login *l, struct login_waiter *w); /* false: done() is on its way */
+
+#endif
