@@ -420,7 +420,7 @@ static void chat_finish(struct chat *c)
     return;
   }
   if(!c->cut) {
-    limits_end(&c->limits, &rest);
+    limits_rest(&c->limits, &rest);
   } else {
     rest = STR_NONE;
   }
