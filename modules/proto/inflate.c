@@ -1,6 +1,7 @@
 #include "proto/inflate.h"
 
 #include <limits.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 #include "base/mem.h"
