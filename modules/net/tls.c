@@ -1,10 +1,9 @@
 #include "net/tls.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/random.h>
 
+#include "base/crypt.h"
 #include "base/mem.h"
 
 enum { TLS_BUFS_KEPT = 8, TLS_KEY_MAX = 300, TLS_HANDSHAKE = 22 /* type of record */ };
@@ -62,7 +61,7 @@ void tls_sessions_destroy(struct tls_sessions *s)
 {
   if(!s) return;
   pthread_mutex_destroy(&s->lock);
-  explicit_bzero(s, sizeof *s); /* master secrets */
+  crypt_wipe(s, sizeof *s); /* master secrets */
   mem_free(s);
 }
 
@@ -109,7 +108,7 @@ void tls_sessions_drop(struct tls_sessions *s, struct str key)
 {
   pthread_mutex_lock(&s->lock);
   struct tls_session_slot *slot = tls_sessions_slot(s, key, false);
-  if(slot) explicit_bzero(slot, sizeof *slot);
+  if(slot) crypt_wipe(slot, sizeof *slot);
   pthread_mutex_unlock(&s->lock);
 }
 
@@ -212,17 +211,6 @@ static void tls_settle(struct tls *t)
   tls_detach(t);
 }
 
-static bool tls_random(void *p, size_t n)
-{
-  unsigned char *at = p;
-  while(n) {
-    ssize_t got = getrandom(at, n, 0);
-    if(got < 0 && errno != EINTR) return false;
-    if(got > 0) at += got, n -= (size_t)got;
-  }
-  return true;
-}
-
 struct tls *tls_new(const struct tls_config *c)
 {
   struct tls *t = mem_zalloc(sizeof *t);
@@ -232,7 +220,8 @@ struct tls *tls_new(const struct tls_config *c)
   t->x509 = mem_alloc(sizeof *t->x509);
   t->ibuf = tls_bufs_get(c->bufs);
   t->obuf = tls_bufs_get(c->bufs);
-  if(!t->x509 || !t->ibuf || !t->obuf || !tls_random(seed, sizeof seed)) goto fail;
+  if(!t->x509 || !t->ibuf || !t->obuf) goto fail;
+  crypt_random(seed, sizeof seed);
   tls_profile(t, c);
   br_ssl_engine_set_buffers_bidi(&t->cc.eng, t->ibuf, TLS_BUF, t->obuf, BR_SSL_BUFSIZE_OUTPUT);
   br_ssl_engine_inject_entropy(&t->cc.eng, seed, sizeof seed);
@@ -242,7 +231,7 @@ struct tls *tls_new(const struct tls_config *c)
     memcpy(t->offered, c->resume->session_id, sizeof t->offered);
   }
   if(!br_ssl_client_reset(&t->cc, c->host, t->offered_n > 0)) goto fail;
-  explicit_bzero(seed, sizeof seed);
+  crypt_wipe(seed, sizeof seed);
   tls_detach(t);
   return t;
 
@@ -257,7 +246,7 @@ void tls_destroy(struct tls *t)
   tls_bufs_put(t->bufs, t->ibuf);
   tls_bufs_put(t->bufs, t->obuf);
   mem_free(t->x509);
-  explicit_bzero(t, sizeof *t); /* keys */
+  crypt_wipe(t, sizeof *t); /* keys */
   mem_free(t);
 }
 
