@@ -49,3 +49,20 @@ void arena_free(struct arena *a)
   }
   a->used = 0;
 }
+
+void arena_reset(struct arena *a)
+{
+  struct arena_block *first = a->head;
+  while(first && first->next) {
+    struct arena_block *next = first->next;
+    mem_free(first);
+    first = next;
+  }
+  if(first && first->cap > 16 * 1024) {
+    mem_free(first);
+    first = NULL;
+  }
+  if(first) first->used = 0;
+  a->used = first ? first->cap : 0;
+  a->head = first;
+}

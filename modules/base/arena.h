@@ -19,5 +19,6 @@ void *arena_alloc(struct arena *a, size_t n) Q_MUST_USE;
 /* A copy that also ends in NUL. p == NULL on failure (an empty text has p != NULL). */
 struct str arena_str(struct arena *a, struct str s) Q_MUST_USE;
 void arena_free(struct arena *a); /* ready for use again */
+void arena_reset(struct arena *a); /* everything in it is gone, but the first small block stays for the next round */
 
 #endif

@@ -6,7 +6,7 @@ struct json_reader {
   struct arena *a;
   const unsigned char *p, *end;
   const char *expected; /* set at the first trouble */
-  bool nomem;
+  bool nomem, halves;
   int depth;
 };
 
@@ -91,7 +91,7 @@ static char *json_unicode(struct json_reader *r, char *o)
       return json_put(o, 0x10000u + ((unsigned)(v - 0xd800) << 10) + (unsigned)(low - 0xdc00));
     }
   }
-  return json_put(o, v >= 0xd800 && v < 0xe000 ? 0xfffdu : (unsigned)v);
+  return json_put(o, v >= 0xd800 && v < 0xe000 && !r->halves ? 0xfffdu : (unsigned)v);
 }
 
 /* Checks the text at r->p (behind its quote); true: *out borrows it, false with escapes set: it must be decoded. */
@@ -271,10 +271,10 @@ static void json_place(struct json_error *err, struct str text, const unsigned c
   }
 }
 
-const struct json *json_parse(struct arena *a, struct str text, int max_depth, struct json_error *err)
+static const struct json *json_read(struct arena *a, struct str text, int max_depth, bool halves, struct json_error *err)
 {
   const unsigned char *start = (const unsigned char *)(text.p ? text.p : "");
-  struct json_reader r = { a, start, start + text.n, NULL, false, max_depth };
+  struct json_reader r = { a, start, start + text.n, NULL, false, halves, max_depth };
   if(str_starts(text, S("\xef\xbb\xbf"))) r.p += 3;
   json_blank(&r);
   const struct json *n = json_value(&r);
@@ -282,6 +282,16 @@ const struct json *json_parse(struct arena *a, struct str text, int max_depth, s
   if(n && r.p != r.end) n = json_bad(&r, "the end");
   if(!n && err) json_place(err, text, r.p, r.nomem ? NULL : r.expected);
   return n;
+}
+
+const struct json *json_parse(struct arena *a, struct str text, int max_depth, struct json_error *err)
+{
+  return json_read(a, text, max_depth, false, err);
+}
+
+const struct json *json_parse_halves(struct arena *a, struct str text, int max_depth)
+{
+  return json_read(a, text, max_depth, true, NULL);
 }
 
 const struct json *json_get(const struct json *n, const char *key)

@@ -1,0 +1,400 @@
+#include "proto/qwen_event.h"
+
+#include "base/mem.h"
+
+enum {
+  QWEN_EVENT_ARENA_MAX = 64 * 1024 * 1024,
+  QWEN_EVENT_HELD_MAX = 1024 * 1024,   /* text of unknown phases; the last reasoning snapshot */
+  QWEN_EVENT_TEXT_MAX = 8 * 1024 * 1024,
+  QWEN_EVENT_DEPTH = 64,
+  QWEN_EVENT_SNAPSHOT = 16             /* bytes: shorter texts are never taken for snapshots */
+};
+
+/* One flow of text (answer or thought): what was given out so far, as length and hash, and a half character. */
+struct qwen_flow {
+  size_t n;
+  uint64_t hash;
+  int snapshots;        /* how many deltas repeated everything before them */
+  char half[3];         /* a high surrogate that waits for its low one */
+  bool has_half;
+};
+
+struct qwen_event_impl {
+  struct arena arena;
+  enum delta_mode mode;
+  struct qwen_flow answer, think;
+  struct strbuf answer_text, think_text; /* of this event, when it could not be borrowed */
+  struct strbuf thoughts;                /* the summaries given out, joined */
+  struct strbuf held;                    /* text without a known phase */
+  struct source sources[DELTA_SOURCES_MAX];
+  uint64_t seen[DELTA_SOURCES_MAX];      /* hashes of the URLs given out */
+  int seen_n, fresh_n;
+};
+
+enum phase { PHASE_ANSWER, PHASE_THINK, PHASE_SUMMARY, PHASE_TOOL, PHASE_UNKNOWN };
+
+static const struct { struct str name; enum phase phase; } qwen_phases[] = {
+  { { "answer", 6 }, PHASE_ANSWER },
+  { { "think", 5 }, PHASE_THINK },
+  { { "thinking_summary", 16 }, PHASE_SUMMARY },
+  { { "DeepThinking", 12 }, PHASE_THINK },
+  { { "image_gen_think", 15 }, PHASE_THINK },
+  { { "web_search", 10 }, PHASE_TOOL },
+  { { "web_extractor", 13 }, PHASE_TOOL },
+  { { "image_search", 12 }, PHASE_TOOL },
+  { { "code_interpreter", 16 }, PHASE_TOOL },
+  { { "image_zoom_in_tool", 18 }, PHASE_TOOL },
+  { { "history_retriever", 17 }, PHASE_TOOL },
+  { { "bio", 3 }, PHASE_TOOL },
+  { { "tool_call", 9 }, PHASE_TOOL },
+  { { "other", 5 }, PHASE_TOOL },
+  { { "KeepAlive", 9 }, PHASE_TOOL },
+};
+
+static enum phase qwen_phase(struct str name)
+{
+  for(size_t i = 0; i < sizeof qwen_phases / sizeof qwen_phases[0]; i++)
+    if(str_eq(name, qwen_phases[i].name)) return qwen_phases[i].phase;
+  return PHASE_UNKNOWN;
+}
+
+enum q_status qwen_event_init(struct qwen_event *q, enum delta_mode mode)
+{
+  *q = (struct qwen_event){ .impl = mem_zalloc(sizeof *q->impl) };
+  if(!q->impl) return Q_NOMEM;
+  q->impl->arena = ARENA(QWEN_EVENT_ARENA_MAX);
+  q->impl->mode = mode;
+  q->impl->answer_text = STRBUF(QWEN_EVENT_TEXT_MAX);
+  q->impl->think_text = STRBUF(QWEN_EVENT_TEXT_MAX);
+  q->impl->thoughts = STRBUF(QWEN_EVENT_HELD_MAX);
+  q->impl->held = STRBUF(QWEN_EVENT_HELD_MAX);
+  return Q_OK;
+}
+
+void qwen_event_free(struct qwen_event *q)
+{
+  struct qwen_event_impl *m = q->impl;
+  if(!m) return;
+  arena_free(&m->arena);
+  strbuf_free(&m->answer_text);
+  strbuf_free(&m->think_text);
+  strbuf_free(&m->thoughts);
+  strbuf_free(&m->held);
+  mem_free(m);
+  q->impl = NULL;
+}
+
+/* ---- text: halves of characters, snapshots ---- */
+
+static uint64_t qwen_hash(uint64_t h, struct str s)
+{
+  if(!h) h = 1469598103934665603u;
+  for(size_t i = 0; i < s.n; i++) h = (h ^ (unsigned char)s.p[i]) * 1099511628211u;
+  return h;
+}
+
+static bool qwen_half(const char *p, bool high)
+{
+  unsigned char b = (unsigned char)p[1];
+  return (unsigned char)p[0] == 0xed && (high ? b >= 0xa0 && b < 0xb0 : b >= 0xb0 && b < 0xc0);
+}
+
+static void qwen_join(const char *high, const char *low, struct strbuf *out)
+{
+  unsigned h = ((unsigned)(high[1] & 15) << 6) | (high[2] & 63u), l = ((unsigned)(low[1] & 15) << 6) | (low[2] & 63u);
+  unsigned cp = 0x10000u + (h << 10) + l;
+  strbuf_add(out, (char[4]){ (char)(0xf0 | cp >> 18), (char)(0x80 | (cp >> 12 & 63)), (char)(0x80 | (cp >> 6 & 63)),
+                             (char)(0x80 | (cp & 63)) }, 4);
+}
+
+/* Joins what the flow holds with the text and holds back a half at its end; other halves become U+FFFD. The text is
+ * returned as it is unless it needs work. (The low surrogate's second byte 0xB0..0xBF keeps bits 0-5 of the high ten in
+ * its four low bits and the last byte: the same layout as the high one.) */
+static struct str qwen_halves(struct qwen_flow *f, struct str s, struct strbuf *out)
+{
+  if(!f->has_half && !memchr(s.p, 0xed, s.n)) return s;
+  strbuf_clear(out);
+  size_t i = 0;
+  if(f->has_half && s.n >= 3 && qwen_half(s.p, false)) {
+    qwen_join(f->half, s.p, out);
+    i = 3;
+  } else if(f->has_half && s.n) {
+    strbuf_lit(out, "\xef\xbf\xbd");
+  }
+  if(s.n) f->has_half = false;
+  for(; i < s.n; i++) {
+    bool high = s.n - i >= 3 && qwen_half(s.p + i, true), low = s.n - i >= 3 && qwen_half(s.p + i, false);
+    if(high && i + 3 == s.n) {
+      memcpy(f->half, s.p + i, 3);
+      f->has_half = true;
+      break;
+    }
+    if(high || low) {
+      strbuf_lit(out, "\xef\xbf\xbd");
+      i += 2;
+    } else {
+      strbuf_addc(out, s.p[i]);
+    }
+  }
+  return strbuf_str(out);
+}
+
+/* What of s is new, when s may repeat everything given out before. */
+static struct str qwen_new_part(const struct qwen_event_impl *m, struct qwen_flow *f, struct str s)
+{
+  bool always = m->mode == DELTA_CUMULATIVE || f->snapshots >= 2;
+  if(m->mode != DELTA_INCREMENTAL && (always ? f->n > 0 : f->n > QWEN_EVENT_SNAPSHOT && s.n > QWEN_EVENT_SNAPSHOT)) {
+    bool repeats = s.n >= f->n && qwen_hash(0, str_sub(s, 0, f->n)) == f->hash;
+    if(repeats) {
+      f->snapshots++;
+      s = str_sub(s, f->n, s.n);
+    } else if(always && s.n < f->n) {
+      s = STR_NONE; /* a snapshot that lags behind */
+    }
+  }
+  f->hash = qwen_hash(f->hash, s);
+  f->n += s.n;
+  return s;
+}
+
+static struct str qwen_flow_text(struct qwen_event_impl *m, struct qwen_flow *f, struct str s, struct strbuf *out)
+{
+  if(s.n == 0) return STR_NONE;
+  return qwen_new_part(m, f, qwen_halves(f, s, out));
+}
+
+/* content: a text, null, or a list of texts and {text} parts. */
+static struct str qwen_content(struct qwen_event_impl *m, const struct json *c)
+{
+  if(!json_is(c, JSON_ARRAY)) return json_str(c);
+  struct str all = STR_NONE;
+  for json_each(part, c) {
+    struct str s = json_is(part, JSON_OBJECT) ? json_str(json_get(part, "text")) : json_str(part);
+    if(!s.n) continue;
+    char *joined = arena_alloc(&m->arena, all.n + s.n);
+    if(!joined) return all;
+    if(all.n) memcpy(joined, all.p, all.n);
+    memcpy(joined + all.n, s.p, s.n);
+    all = str_of(joined, all.n + s.n);
+  }
+  return all;
+}
+
+/* ---- reasoning summaries: snapshots of sections ---- */
+
+static void qwen_sections(const struct json *t, struct strbuf *out)
+{
+  if(json_is(t, JSON_OBJECT)) t = json_get(t, "content");
+  if(json_is(t, JSON_STRING) && t->text.n) {
+    if(out->n) strbuf_lit(out, "\n\n");
+    strbuf_adds(out, t->text);
+  } else if(json_is(t, JSON_ARRAY)) {
+    for json_each(m, t) qwen_sections(m, out);
+  }
+}
+
+static struct str qwen_summary(struct qwen_event_impl *m, const struct json *extra)
+{
+  struct strbuf *now = &m->think_text;
+  strbuf_clear(now);
+  qwen_sections(json_get(extra, "summary_thought"), now);
+  struct str all = strbuf_str(now), given = strbuf_str(&m->thoughts), fresh;
+  if(now->err || all.n == 0) return STR_NONE;
+  if(str_starts(all, given)) {
+    fresh = str_sub(all, given.n, all.n);
+  } else if(str_find(given, all) >= 0) {
+    return STR_NONE; /* an older state, sent again */
+  } else { /* a section of its own */
+    struct str apart = S("\n\n");
+    char *room = arena_alloc(&m->arena, all.n + apart.n);
+    if(!room) return STR_NONE;
+    memcpy(room, apart.p, apart.n);
+    memcpy(room + apart.n, all.p, all.n);
+    fresh = str_of(room, all.n + apart.n);
+  }
+  strbuf_adds(&m->thoughts, fresh);
+  return fresh;
+}
+
+/* ---- sources ---- */
+
+static void qwen_source(struct qwen_event_impl *m, const struct json *doc)
+{
+  struct source s = { json_str(json_get(doc, "title")), json_str(json_get(doc, "url")), json_str(json_get(doc, "hostname")) };
+  if(!s.title.n && !s.url.n) return;
+  uint64_t h = qwen_hash(qwen_hash(0, s.url.n ? S("u") : S("t")), s.url.n ? s.url : s.title);
+  for(int i = 0; i < m->seen_n; i++)
+    if(m->seen[i] == h) return;
+  if(m->seen_n == DELTA_SOURCES_MAX) return;
+  m->seen[m->seen_n++] = h;
+  m->sources[m->fresh_n++] = s;
+}
+
+static void qwen_source_list(struct qwen_event_impl *m, const struct json *list)
+{
+  if(json_is(list, JSON_ARRAY))
+    for json_each(doc, list) qwen_source(m, doc);
+}
+
+static void qwen_extra_sources(struct qwen_event_impl *m, const struct json *extra)
+{
+  const struct json *result = json_get(extra, "tool_result");
+  qwen_source_list(m, json_is(result, JSON_ARRAY) ? result : json_get(result, "docs"));
+  qwen_source_list(m, json_get(extra, "web_search_info"));
+}
+
+/* ---- usage ---- */
+
+static bool qwen_number(const struct json *u, const char *a, const char *b, int64_t *out)
+{
+  int64_t v;
+  if(!json_int(json_path(u, a), &v) && !(b && json_int(json_path(u, b), &v))) return false;
+  *out = v < 0 ? 0 : v;
+  return true;
+}
+
+static void qwen_usage(struct usage *out, const struct json *u)
+{
+  struct usage x = { .known = false };
+  if(!json_is(u, JSON_OBJECT)) return;
+  bool in = qwen_number(u, "input_tokens", "prompt_tokens", &x.prompt);
+  bool got = qwen_number(u, "output_tokens", "completion_tokens", &x.completion);
+  if((!in && !got) || x.prompt + x.completion == 0) return;
+  (void)qwen_number(u, "output_tokens_details.reasoning_tokens", "completion_tokens_details.reasoning_tokens", &x.reasoning);
+  (void)qwen_number(u, "prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens", &x.cached);
+  x.known = true;
+  *out = x;
+}
+
+/* ---- events ---- */
+
+static void qwen_lock_id(struct qwen_event *q, struct str id)
+{
+  if(id.n && id.n < sizeof q->response_id && !q->response_id[0]) str_copy(q->response_id, sizeof q->response_id, id);
+}
+
+static void qwen_frame(struct qwen_event *q, const struct json *delta, struct delta *d)
+{
+  struct qwen_event_impl *m = q->impl;
+  const struct json *extra = json_get(delta, "extra"), *phase_node = json_get(delta, "phase");
+  struct str phase_name = json_str(phase_node), status = json_str(json_get(delta, "status"));
+  enum phase phase = qwen_phase(phase_name);
+  bool finished = str_eq(status, S("finished"));
+  struct str text = qwen_content(m, json_get(delta, "content"));
+  qwen_extra_sources(m, extra);
+  if(str_eq(json_str(json_get(delta, "role")), S("function"))) return; /* its content is a tool's, never the answer */
+  switch(phase) {
+  case PHASE_ANSWER:
+    d->answer = qwen_flow_text(m, &m->answer, text, &m->answer_text);
+    d->answer_event = true;
+    d->finished = finished;
+    q->finished = finished;
+    q->any_answer |= d->answer.n > 0;
+    strbuf_free(&m->held);
+    break;
+  case PHASE_THINK:
+    d->think = qwen_flow_text(m, &m->think, text, &m->think_text);
+    q->any_think |= d->think.n > 0;
+    break;
+  case PHASE_SUMMARY:
+    d->think = qwen_summary(m, extra);
+    q->any_think |= d->think.n > 0;
+    break;
+  case PHASE_TOOL:
+    q->finished = false;
+    break;
+  case PHASE_UNKNOWN:
+    if(text.n && !q->any_answer) strbuf_adds(&m->held, text);
+    break;
+  }
+}
+
+static bool qwen_notice(struct qwen_event *q, const struct json *root, struct delta *d)
+{
+  const struct json *created = json_get(root, "response.created");
+  bool flag = false;
+  if(created) {
+    qwen_lock_id(q, json_str(json_get(created, "response_id")));
+    return true;
+  }
+  if(json_get(root, "response.stopped")) {
+    d->stopped = true;
+    return true;
+  }
+  if(str_eq(json_str(json_get(root, "type")), S("response.created"))) {
+    qwen_lock_id(q, json_str(json_path(root, "response.id")));
+    return true;
+  }
+  qwen_source_list(q->impl, json_get(root, "sources"));
+  if(json_bool(json_get(root, "done"), &flag) && flag && !json_get(root, "choices")) d->done = true;
+  return json_get(root, "response.info") != NULL;
+}
+
+enum q_status qwen_event_read(struct qwen_event *q, struct str data, struct delta *d, struct trouble *t)
+{
+  struct qwen_event_impl *m = q->impl;
+  *d = (struct delta){ .finished = false };
+  t->st = Q_OK;
+  m->fresh_n = 0;
+  arena_reset(&m->arena);
+  data = str_trim(data);
+  if(str_eq(data, S("[DONE]"))) {
+    d->done = true;
+    return Q_OK;
+  }
+  const struct json *root = data.n && data.p[0] == '{' ? json_parse_halves(&m->arena, data, QWEN_EVENT_DEPTH) : NULL;
+  if(!root) {
+    q->skipped += data.n > 0;
+    return Q_OK;
+  }
+  const struct json *choices = json_get(root, "choices");
+  if(!choices || json_get(root, "error")) {
+    trouble_json(t, root);
+    if(t->st) {
+      q->filtered = t->st == Q_FILTER && q->any_answer;
+      return t->st;
+    }
+    if(qwen_notice(q, root, d)) return Q_OK;
+  }
+  struct str id = json_str(json_get(root, "response_id"));
+  qwen_lock_id(q, id);
+  if(id.n && q->response_id[0] && !str_eq(id, str_z(q->response_id))) return Q_OK; /* another turn's frame */
+  qwen_usage(&q->usage, json_get(root, "usage"));
+  const struct json *delta = json_get(json_at(choices, 0), "delta");
+  if(delta) qwen_frame(q, delta, d);
+  d->sources = m->sources;
+  d->source_n = m->fresh_n;
+  return m->answer_text.err == Q_NOMEM || m->think_text.err == Q_NOMEM ? Q_NOMEM : Q_OK;
+}
+
+enum q_status qwen_event_end(struct qwen_event *q, struct delta *d)
+{
+  struct qwen_event_impl *m = q->impl;
+  *d = (struct delta){ .finished = true };
+  if(q->any_answer || m->held.n == 0) return Q_OK;
+  d->answer = qwen_halves(&m->answer, strbuf_str(&m->held), &m->answer_text);
+  q->any_answer = d->answer.n > 0;
+  return Q_OK;
+}
+
+enum q_status qwen_event_whole(struct qwen_event *q, struct str body, struct delta *d, struct trouble *t)
+{
+  struct qwen_event_impl *m = q->impl;
+  *d = (struct delta){ .finished = true };
+  t->st = Q_OK;
+  m->fresh_n = 0;
+  arena_reset(&m->arena);
+  const struct json *root = json_parse_halves(&m->arena, str_trim(body), QWEN_EVENT_DEPTH);
+  trouble_json(t, root);
+  if(t->st) return t->st;
+  const struct json *data = json_get(root, "data");
+  if(!json_get(data, "choices")) data = root;
+  const struct json *message = json_path(data, "choices.0.message");
+  qwen_usage(&q->usage, json_get(data, "usage"));
+  d->think = json_str(json_get(message, "reasoning_content"));
+  d->answer = qwen_flow_text(m, &m->answer, qwen_content(m, json_get(message, "content")), &m->answer_text);
+  q->any_answer = d->answer.n > 0;
+  q->any_think = d->think.n > 0;
+  if(!root) t->st = Q_UP_BODY;
+  return t->st;
+}
