@@ -975,12 +975,7 @@ static void chat_avoid(struct chat *c, const struct account *a)
 static void chat_forget(struct chat *c)
 {
   if(c->begun && c->stream) return; /* only the role chunk and comments are out: they stay true */
-  struct out *o = &c->out;
-  strbuf_clear(&o->src);
-  strbuf_clear(&o->think_buf);
-  strbuf_clear(&o->text_buf);
-  o->source_n = o->source_shown = 0;
-  o->any_text = o->any_think = o->think_open = o->tags_done = false;
+  out_forget(&c->out);
 }
 
 static void chat_trouble(struct chat *c, enum q_status st, const char *words, int wait_s)
