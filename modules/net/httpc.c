@@ -463,8 +463,9 @@ static enum q_status httpc_accept(struct xchg_impl *m, const struct http1_respon
   if(!coding.n || str_ieq(coding, S("identity"))) return Q_OK;
   if(str_ieq(coding, S("gzip")) || str_ieq(coding, S("x-gzip")))
     return m->body_done || inflate_init(&m->gzip, HTTPC_UNPACKED_MAX) == Q_OK ? Q_OK : httpc_nomem(m);
-  return httpc_fail(m, Q_UP_BODY, "%.*s:%d answered with the content encoding \"%.*s\", which this gateway does not read.",
-                    STR_F(m->link->host), m->link->port, (int)(coding.n < 40 ? coding.n : 40), coding.p);
+  if(coding.n > 40) coding.n = 40;
+  return httpc_fail(m, Q_UP_BODY, "%.*s:%d answered with the content encoding \"%.*s\", which this gateway does not "
+                    "read.", STR_F(m->link->host), m->link->port, STR_F(coding));
 }
 
 /* The bytes of a head are collected, those behind it stay in the connection. */

@@ -1,0 +1,162 @@
+# qwen2api - one static binary. `make run` builds and starts it; `make help` lists the rest.
+VERSION := 0.1.0
+SHELL   := /bin/sh
+B       := build
+DEPS    := $(B)/deps
+ARCH    := $(shell uname -m)
+MUSL    := $(ARCH)-linux-musl
+CC_HOST ?= gcc
+CLANG   ?= clang
+
+# Our code: the release compiles one unit, checks compile every file alone.
+MODULES := $(sort $(wildcard modules/*/*.c))
+HEADERS := $(sort $(wildcard modules/*/*.h))
+ALONE   := $(filter-out modules/http/server.c,$(MODULES))
+GEN     := $(B)/gen/roots.inc $(B)/gen/assets.inc $(B)/gen/notices.inc
+INC     := -Imodules -I$(B)/gen -isystem $(DEPS)/bearssl/inc -isystem $(DEPS)/zlib -isystem $(DEPS)/lmdb/libraries/liblmdb
+DEFS    := -D_GNU_SOURCE -DQ2A_VERSION='"$(VERSION)"'
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+STD     := -std=gnu11
+REPRO   := -ffile-prefix-map=$(CURDIR)=. -g0
+
+# civetweb is included by modules/http/server.c and has flags of its own.
+SERVER_DEFS := -DNDEBUG -DNO_SSL -DNO_CGI -DNO_FILES -DNO_FILESYSTEMS -DNO_CACHING -DUSE_IPV6 -DUSE_STACK_SIZE=131072 \
+  -DMG_EXTERNAL_FUNCTION_mg_cry_internal_impl -DMG_EXTERNAL_FUNCTION_log_access -isystem $(DEPS)/civetweb/src -isystem $(DEPS)/civetweb/include
+
+# Third-party code, in one archive per kind of build.
+BEARSSL_C := $(patsubst $(DEPS)/%,%,$(sort $(wildcard $(DEPS)/bearssl/src/*.c $(DEPS)/bearssl/src/*/*.c)))
+ZLIB_C    := $(addprefix zlib/,adler32.c crc32.c deflate.c inflate.c inffast.c inftrees.c trees.c zutil.c compress.c uncompr.c)
+LMDB_C    := $(addprefix lmdb/libraries/liblmdb/,mdb.c midl.c)
+THIRD_C   := $(BEARSSL_C) $(ZLIB_C) $(LMDB_C)
+THIRD_F   := -w -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -I$(DEPS)/bearssl/inc -I$(DEPS)/bearssl/src \
+  -I$(DEPS)/zlib -I$(DEPS)/lmdb/libraries/liblmdb -DHAVE_UNISTD_H -DMDB_USE_ROBUST=0
+
+MUSL_SPECS := $(B)/musl-pie.specs
+CC_MUSL    := gcc -specs=$(MUSL_SPECS)
+HARDEN     := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
+LINK_MUSL  := -static -pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now -Wl,-z,text -Wl,--no-dynamic-linker -Wl,--build-id=none -s
+
+.PHONY: all run demo check test torture bench fuzz lint format tsan clean help deps setup-% clang-check release dev
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: deps ; @$(MAKE) --no-print-directory $(B)/qwen2api
+help:
+	@echo "make run | demo | check | test | torture | bench | fuzz | lint | format | tsan | release | clean"
+
+setup-%: ; @tools/setup.sh $*
+run: setup-run all ; $(B)/qwen2api
+demo: setup-run all ; @$(MAKE) --no-print-directory $(B)/fakeqwen && tests/demo.sh
+
+deps: $(DEPS)/.ready
+$(DEPS)/.ready: tools/deps.lock tools/deps.sh
+	@tools/deps.sh && touch $@
+
+# ---- the static binary ----
+$(MUSL_SPECS): Makefile
+	@mkdir -p $(B)
+	@sed -e 's#\(/[^ ]*/\)Scrt1.o#\1rcrt1.o#' -e 's#^-dynamic-linker [^ ]* -nostdlib.*#-nostdlib -static -pie --no-dynamic-linker#' /usr/lib/$(MUSL)/musl-gcc.specs > $@
+
+$(B)/musl/%.o: $(DEPS)/%.c $(MUSL_SPECS)
+	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -DNDEBUG $(HARDEN) $(REPRO) $(THIRD_F) -c $< -o $@
+$(B)/musl/libthird.a: $(addprefix $(B)/musl/,$(THIRD_C:.c=.o))
+	@rm -f $@ && ar rcsD $@ $^
+$(B)/musl/server.o: modules/http/server.c $(HEADERS) $(MUSL_SPECS)
+	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -w $(HARDEN) $(REPRO) $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
+$(B)/musl/unit.o: qwen2api.c $(MODULES) $(HEADERS) $(GEN) $(MUSL_SPECS)
+	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -O2 -DNDEBUG $(WARN) $(HARDEN) $(REPRO) $(DEFS) $(INC) -c $< -o $@
+$(B)/qwen2api: $(B)/musl/unit.o $(B)/musl/server.o $(B)/musl/libthird.a
+	@$(CC_MUSL) $(LINK_MUSL) -o $@ $^ -lpthread && ls -l $@ | awk '{ print "$@: " $$5 " bytes" }'
+
+# ---- generated code: the tools run on the host ----
+$(B)/host/%.o: $(DEPS)/%.c
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(THIRD_F) -c $< -o $@
+$(B)/host/libthird.a: $(addprefix $(B)/host/,$(THIRD_C:.c=.o))
+	@rm -f $@ && ar rcsD $@ $^
+$(B)/tools/%: tools/%.c $(B)/host/libthird.a
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(INC) $< $(B)/host/libthird.a -o $@
+CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
+$(B)/gen/roots.inc: $(B)/tools/mkroots $(CA_BUNDLE)
+	@mkdir -p $(@D) && $< $(CA_BUNDLE) > $@
+ASSETS := $(sort $(wildcard assets/*))
+$(B)/gen/assets.inc: $(B)/tools/mkassets $(ASSETS)
+	@mkdir -p $(@D) && $< assets > $@
+$(B)/gen/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt
+	@mkdir -p $(@D) && $< LICENSE tools/notices.txt $(DEPS)/civetweb/LICENSE.md $(DEPS)/bearssl/LICENSE.txt \
+	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE > $@
+$(B)/fakeqwen: tools/fakeqwen.c $(B)/host/libthird.a
+	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(INC) $< $(B)/host/libthird.a -o $@
+
+# ---- checks: every file alone, ASan + UBSan, warnings are errors ----
+SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+$(B)/check/%.o: %.c $(HEADERS) $(GEN)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) $(WARN) -Werror $(DEFS) $(INC) -c $< -o $@
+$(B)/check/modules/http/server.o: modules/http/server.c $(HEADERS)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
+$(B)/check/libq2a.a: $(addprefix $(B)/check/,$(MODULES:.c=.o))
+	@rm -f $@ && ar rcsD $@ $^
+UNIT := $(sort $(wildcard tests/unit/test_*.c))
+$(B)/check/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/check/libq2a.a $(B)/host/libthird.a
+	@$(CC_HOST) $(STD) $(SAN) $(WARN) -Werror -Itests $(DEFS) $(INC) $< $(B)/check/libq2a.a $(B)/host/libthird.a -lpthread -o $@
+# The same tests against the one unit, as it is released but for main().
+$(B)/unit/unit.o: qwen2api.c $(MODULES) $(HEADERS) $(GEN)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(WARN) -Werror -DQ2A_NO_MAIN $(DEFS) $(INC) -c $< -o $@
+$(B)/unit/server.o: modules/http/server.c $(HEADERS)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
+$(B)/unit/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a
+	@$(CC_HOST) $(STD) -O1 -g $(WARN) -Itests $(DEFS) $(INC) $< $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a -lpthread -o $@
+
+CHECK_BIN := $(patsubst tests/unit/%.c,$(B)/check/%,$(UNIT))
+UNIT_BIN  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT))
+check: setup-test deps
+	@$(MAKE) --no-print-directory $(B)/tools/lint $(CHECK_BIN)
+	@tests/run.sh $(B)/results.check tests/lint.sh $(CHECK_BIN)
+lint: deps ; @$(MAKE) --no-print-directory $(B)/tools/lint && $(B)/tools/lint .
+
+clang-check: deps $(GEN)
+	@for f in $(ALONE) qwen2api.c; do $(CLANG) $(STD) -fsyntax-only $(WARN) -Wno-unknown-warning-option -Werror $(DEFS) $(INC) $$f || exit 1; done
+
+E2E := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.mjs)) 
+test: setup-test all
+	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(B)/tools/lint $(CHECK_BIN) $(UNIT_BIN) clang-check
+	@rm -f $(B)/results.*
+	@tests/run.sh $(B)/results.test tests/lint.sh $(CHECK_BIN) $(UNIT_BIN) $(sort $(wildcard tests/*.test.sh)) \
+	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) tests/bench/streams.sh
+torture: setup-test all
+	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN)
+	@Q2A_TORTURE=1 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(sort $(wildcard tests/torture/*.sh))
+
+$(B)/load: $(wildcard tests/bench/*.c tests/bench/*.h)
+	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(wildcard tests/bench/*.c) -o $@
+bench: setup-bench all
+	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load && tests/bench/run.sh
+
+# ---- thread sanitizer: desk, pump and jobs ----
+TSAN := -O1 -g -fsanitize=thread
+TSAN_TESTS := $(addprefix $(B)/tsan/test_,pump jobs pool world log)
+$(B)/tsan/%.o: %.c $(HEADERS) $(GEN)
+	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) $(DEFS) $(INC) -c $< -o $@
+$(B)/tsan/modules/http/server.o: modules/http/server.c $(HEADERS)
+	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
+$(B)/tsan/libq2a.a: $(addprefix $(B)/tsan/,$(MODULES:.c=.o))
+	@rm -f $@ && ar rcsD $@ $^
+$(B)/tsan/test_%: tests/unit/test_%.c tests/t.h $(B)/tsan/libq2a.a $(B)/host/libthird.a
+	@$(CLANG) $(STD) $(TSAN) -Itests $(DEFS) $(INC) $< $(B)/tsan/libq2a.a $(B)/host/libthird.a -lpthread -o $@
+tsan: setup-test deps
+	@$(MAKE) --no-print-directory $(TSAN_TESTS) && tests/run.sh $(B)/results.tsan $(TSAN_TESTS)
+
+# ---- fuzzing ----
+FUZZ_SECONDS ?= 10
+fuzz: setup-test deps $(GEN)
+	@mkdir -p $(B)/fuzz && for f in tests/fuzz/fuzz_*.c; do n=$$(basename $$f .c); \
+	  $(CLANG) $(STD) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(DEFS) $(INC) $$f \
+	    $(filter modules/base/% modules/proto/%,$(MODULES)) $(B)/host/libthird.a -o $(B)/fuzz/$$n || exit 1; \
+	  mkdir -p $(B)/fuzz/corpus/$$n; echo "$$n"; \
+	  $(B)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 $(B)/fuzz/corpus/$$n $$(ls -d tests/fuzz/corpus/$$n 2>/dev/null) || exit 1; done
+	@echo "fuzzing found nothing"
+
+format: ; @clang-format -i --style=file:tools/clang-format $(MODULES) $(HEADERS) qwen2api.c
+release: all
+	@mkdir -p $(B)/release && cp $(B)/qwen2api $(B)/release/qwen2api-$(VERSION)-$(ARCH) && cd $(B)/release && sha256sum qwen2api-$(VERSION)-$(ARCH) | tee SHA256SUMS
+dev: deps ; @$(MAKE) --no-print-directory $(B)/check/libq2a.a
+clean: ; rm -rf $(B)
