@@ -401,4 +401,12 @@ static inline int peer_fds(void)
   return n;
 }
 
+/* Waits up to 3 s until no more descriptors are open than before: the servers' side closes a moment later. */
+static inline bool peer_fds_back(int before)
+{
+  int i = 0;
+  for(; i < 3000 && peer_fds() > before; i++) usleep(1000);
+  return i < 3000;
+}
+
 #endif
