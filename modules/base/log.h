@@ -1,0 +1,48 @@
+/* log.h - lines for people, written by one thread, kept in memory for the log page.
+ *
+ * Threads: locked. A caller only formats and copies: a blocked standard error or a full disk never stops it. When the
+ *          buffer is full the oldest lines go, and how many is told.
+ * Time:    lines carry wall clock UTC with milliseconds. Memory: bounded (LOG_RING bytes and lines).
+ * Secrets: never pass a token, key or password. Control characters are escaped, so that no line can be forged.
+ * Line:    2026-11-24T09:46:54.123Z INFO  chat [req_x] text */
+#ifndef Q2A_BASE_LOG_H
+#define Q2A_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/now.h"
+#include "base/status.h"
+
+struct log;
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+struct log_config {
+  const struct now *now;
+  enum log_level level;
+  int fd;                 /* 2, or -1: no stream (tests) */
+  bool colour;
+  const char *dir;        /* NULL: no file; else dir/app.log */
+  int64_t file_max_bytes;
+  int files_max;          /* rotated ones that are kept */
+};
+struct log *log_new(const struct log_config *c) Q_MUST_USE; /* NULL: no memory, no thread, or dir cannot be written */
+void log_destroy(struct log *l);                            /* writes what is left, for at most a second */
+void log_set_level(struct log *l, enum log_level level);
+
+/* module: one word. id: the request's, or "". All take NULL for l. */
+void log_write(struct log *l, enum log_level level, const char *module, const char *id, const char *fmt, ...)
+  __attribute__((format(printf, 5, 6)));
+bool log_wants(const struct log *l, enum log_level level);
+long log_lost(const struct log *l); /* lines that were dropped because the writer was blocked */
+/* The newest lines, oldest first, copied into out (cut at a line); for the log page and tests. */
+size_t log_recent(struct log *l, char *out, size_t cap);
+
+#define LOG_AT(l, level, ...) ((l) && log_wants((l), (level)) ? log_write((l), (level), __VA_ARGS__) : (void)0)
+#define LOG_DEBUG(l, ...) LOG_AT(l, LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define LOG_INFO(l, ...) LOG_AT(l, LOG_LEVEL_INFO, __VA_ARGS__)
+#define LOG_WARN(l, ...) LOG_AT(l, LOG_LEVEL_WARN, __VA_ARGS__)
+#define LOG_ERROR(l, ...) LOG_AT(l, LOG_LEVEL_ERROR, __VA_ARGS__)
+
+#endif
