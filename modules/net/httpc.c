@@ -647,6 +647,8 @@ enum q_status httpc_call(struct net *net, const struct now *now, const struct xc
     words = "The upstream's answer is too large.";
   } else if(st == Q_EOF) {
     st = Q_OK;
+  } else if(!words[0]) {
+    words = "Out of memory.";
   }
 
 done:

@@ -218,9 +218,641 @@ static void t_framing(void)
   }
 }
 
+/* ---- kept connections ---- */
+
+static void t_keep_alive(void)
+{
+  struct world w;
+  struct script s = { .bytes = S(HEAD "Content-Length: 2\r\n\r\nok") };
+  for(int tls = 0; tls < 2; tls++) {
+    struct peer *p = peer_start(tls ? peer_cert("good") : NULL, true, serve_script, &s);
+    world_open(&w, p, NULL);
+    for(int i = 0; i < 5; i++) {
+      struct get g;
+      get(&w, &g, tls, "/");
+      CHECK_INT(g.st, Q_EOF);
+      CHECK_STR(strbuf_str(&g.body), S("ok"));
+      get_end(&g);
+      CHECK_INT(httpc_counts(w.h).idle, 1);
+    }
+    CHECK_INT(atomic_load(&p->accepted), 1);
+    CHECK_INT(atomic_load(&p->requests), 5);
+    CHECK_INT(httpc_counts(w.h).connects, 1);
+    CHECK_INT(httpc_counts(w.h).full_handshakes, tls);
+    /* five at once need five connections, and all but the first resume */
+    struct get many[5];
+    for(int i = 0; i < 5; i++) CHECK_INT(get_begin(&w, &many[i], tls, "GET", "/", NULL), Q_OK);
+    for(int i = 0; i < 5; i++) get_wait(&w, &many[i]);
+    for(int i = 0; i < 5; i++) CHECK_INT(many[i].st, Q_EOF);
+    for(int i = 0; i < 5; i++) get_end(&many[i]);
+    CHECK_INT(httpc_counts(w.h).idle, 5);
+    CHECK_INT(httpc_counts(w.h).connects, 5);
+    CHECK_INT(httpc_counts(w.h).full_handshakes, tls);
+    CHECK_INT(httpc_counts(w.h).resumed_handshakes, tls ? 4 : 0);
+    world_close(&w);
+    CHECK_INT(peer_live(p), 0);
+    peer_stop(p);
+  }
+}
+
+/* Answers one request a connection, promising more, and closes at once or when the next request has come. */
+static void serve_once(struct peer_conn *c)
+{
+  bool late = *(bool *)c->peer->ctx;
+  struct str head = peer_head(c), length = peer_header(head, "Content-Length");
+  int64_t n = 0;
+  if(!head.n) return;
+  if(length.n) (void)!str_int(length, &n);
+  (void)peer_body(c, head.n, (size_t)n);
+  (void)peer_say(c, HEAD "Content-Length: 3\r\n\r\none");
+  if(late) {
+    char b[4096];
+    (void)peer_read(c, b, sizeof b);
+  }
+}
+
+static void t_stale(void)
+{
+  struct world w;
+  for(int tls = 0; tls < 2; tls++) {
+    for(int late = 0; late < 2; late++) {
+      bool is_late = late;
+      struct peer *p = peer_start(tls ? peer_cert("good") : NULL, true, serve_once, &is_late);
+      world_open(&w, p, NULL);
+      for(int i = 0; i < 3; i++) {
+        struct get g;
+        struct strbuf body = STRBUF(100);
+        strbuf_addz(&body, "question");
+        if(!late && i) { /* the peer's end removes the idle connection at once */
+          for(int turn = 0; turn < 100 && httpc_counts(w.h).idle; turn++) pump_turn(w.pump, 20);
+          CHECK_INT(httpc_counts(w.h).open, 0);
+        }
+        CHECK_INT(get_begin(&w, &g, tls, "POST", "/x", &body), Q_OK);
+        CHECK(body.p == NULL);
+        get_wait(&w, &g);
+        CHECK_INT(g.st, Q_EOF);
+        CHECK_STR(strbuf_str(&g.body), S("one"));
+        get_end(&g);
+      }
+      CHECK_INT(httpc_counts(w.h).connects, 3);
+      world_close(&w);
+      peer_stop(p);
+    }
+  }
+}
+
+/* A connection that never served is not tried twice. */
+static void serve_slam(struct peer_conn *c)
+{
+  (void)peer_head(c);
+}
+
+static void t_no_retry(void)
+{
+  struct world w;
+  struct get g;
+  struct peer *p = peer_start(NULL, true, serve_slam, NULL);
+  world_open(&w, p, NULL);
+  get(&w, &g, false, "/");
+  CHECK_INT(g.st, Q_UP_CUT);
+  CHECK_INT(atomic_load(&p->accepted), 1);
+  get_end(&g);
+  CHECK_INT(httpc_counts(w.h).open, 0);
+  world_close(&w);
+  peer_stop(p);
+}
+
+static int64_t t_skip_us;
+static int64_t skipped_us(void *ctx)
+{
+  (void)ctx;
+  return now_mono_us(&now_real) + t_skip_us;
+}
+static int64_t skipped_wall(void *ctx)
+{
+  (void)ctx;
+  return now_wall_ms(&now_real);
+}
+
+static void t_idle_bounds(void)
+{
+  struct world w;
+  struct script s = { .bytes = S(HEAD "Content-Length: 2\r\n\r\nok") };
+  static const struct now skipping = { skipped_us, skipped_wall, NULL };
+  struct peer *p = peer_start(NULL, true, serve_script, &s);
+  enum { MANY = 140 };
+  static struct get g[MANY];
+  world_open(&w, p, NULL);
+  httpc_destroy(w.h);
+  pump_destroy(w.pump);
+  w.pump = pump_new(&skipping);
+  w.h = httpc_new(w.pump, w.net);
+  for(int i = 0; i < MANY; i++) CHECK_INT(get_begin(&w, &g[i], false, "GET", "/", NULL), Q_OK);
+  for(int i = 0; i < MANY; i++) get_wait(&w, &g[i]);
+  for(int i = 0; i < MANY; i++) CHECK_INT(g[i].st, Q_EOF);
+  for(int i = 0; i < MANY; i++) get_end(&g[i]);
+  CHECK_INT(httpc_counts(w.h).idle, 128);
+  CHECK_INT(httpc_counts(w.h).open, 128);
+  t_skip_us += 54000000;
+  pump_turn(w.pump, 0);
+  CHECK_INT(httpc_counts(w.h).idle, 128);
+  get(&w, &g[0], false, "/"); /* the one used last is taken, and stays */
+  get_end(&g[0]);
+  t_skip_us += 2000000;
+  pump_turn(w.pump, 0);
+  pump_turn(w.pump, 0);
+  CHECK_INT(httpc_counts(w.h).idle, 1);
+  t_skip_us += 56000000;
+  pump_turn(w.pump, 0);
+  pump_turn(w.pump, 0);
+  CHECK_INT(httpc_counts(w.h).open, 0);
+  world_close(&w);
+  peer_stop(p);
+}
+
+/* ---- large bodies both ways, back-pressure ---- */
+
+static void serve_sum(struct peer_conn *c)
+{
+  for(;;) {
+    struct str head = peer_head(c), length = peer_header(head, "Content-Length");
+    int64_t n = 0;
+    char b[128];
+    if(!head.n || !str_int(length, &n)) return;
+    uint32_t sum = peer_body(c, head.n, (size_t)n);
+    snprintf(b, sizeof b, HEAD "Transfer-Encoding: chunked\r\n\r\n8\r\n%08x\r\n0\r\n\r\n", sum);
+    if(!peer_say(c, b)) return;
+  }
+}
+
+static void t_upload(void)
+{
+  struct world w;
+  static const size_t sizes[] = { 0, 1, 15000, 16384, 16385, 100000, 3000000 };
+  for(int tls = 0; tls < 2; tls++) {
+    struct peer *p = peer_start(tls ? peer_cert("good") : NULL, true, serve_sum, NULL);
+    world_open(&w, p, NULL);
+    for(size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+      struct get g;
+      struct strbuf body = STRBUF(8 << 20);
+      uint32_t sum = 0;
+      char want[16];
+      for(size_t k = 0; k < sizes[i]; k++) {
+        char b = (char)(k * 7 + k / 251);
+        sum = sum * 31 + (unsigned char)b;
+        strbuf_addc(&body, b);
+      }
+      snprintf(want, sizeof want, "%08x", sum);
+      CHECK_INT(get_begin(&w, &g, tls, "PUT", "/up", &body), Q_OK);
+      get_wait(&w, &g);
+      CHECK_INT(g.st, Q_EOF);
+      CHECK_STR(strbuf_str(&g.body), str_z(want));
+      CHECK(xchg_sent_all(&g.x));
+      get_end(&g);
+      CHECK_INT(httpc_counts(w.h).idle, 1);
+    }
+    world_close(&w);
+    peer_stop(p);
+  }
+}
+
+/* Refuses a large upload after its head and does not read on: the answer must get through all the same. */
+static void serve_refuse(struct peer_conn *c)
+{
+  (void)peer_head(c);
+  (void)peer_say(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+  usleep(100000);
+}
+
+static void t_early_answer(void)
+{
+  struct world w;
+  for(int tls = 0; tls < 2; tls++) {
+    struct peer *p = peer_start(tls ? peer_cert("good") : NULL, true, serve_refuse, NULL);
+    struct get g;
+    struct strbuf body = STRBUF(64 << 20);
+    world_open(&w, p, NULL);
+    memset(strbuf_room(&body, 32 << 20), 'x', 32 << 20);
+    body.n = 32 << 20;
+    CHECK_INT(get_begin(&w, &g, tls, "POST", "/up", &body), Q_OK);
+    get_wait(&w, &g);
+    CHECK_INT(g.st, Q_EOF);
+    CHECK_INT(g.status, 413);
+    CHECK(!xchg_sent_all(&g.x));
+    get_end(&g);
+    CHECK_INT(httpc_counts(w.h).open, 0);
+    world_close(&w);
+    peer_stop(p);
+  }
+}
+
+enum { FLOOD = 24 << 20 };
+static atomic_size_t flood_sent;
+static void serve_flood(struct peer_conn *c)
+{
+  static char b[65536];
+  char head[128];
+  (void)peer_head(c);
+  snprintf(head, sizeof head, HEAD "Content-Length: %d\r\n\r\n", FLOOD);
+  (void)peer_say(c, head);
+  for(size_t n = 0; n < FLOOD; n += sizeof b) {
+    if(!peer_write(c, b, sizeof b)) return;
+    atomic_fetch_add(&flood_sent, sizeof b);
+  }
+}
+
+static void flood_ready(struct xchg *x)
+{
+  ((struct get *)x)->calls++;
+}
+
+static void t_back_pressure(void)
+{
+  struct world w;
+  for(int tls = 0; tls < 2; tls++) {
+    struct peer *p = peer_start(tls ? peer_cert("good") : NULL, true, serve_flood, NULL);
+    struct get g;
+    struct str piece;
+    size_t got = 0;
+    atomic_store(&flood_sent, 0);
+    world_open(&w, p, NULL);
+    CHECK_INT(get_begin(&w, &g, tls, "GET", "/", NULL), Q_OK);
+    g.x.on_ready = flood_ready;
+    /* reads a single piece, then nothing: the server must stall, and we keep no more than two record buffers */
+    for(int i = 0; i < 200 && !got; i++) {
+      pump_turn(w.pump, 10);
+      if(xchg_read(&g.x, &piece) == Q_OK) got = piece.n;
+    }
+    CHECK(got > 0);
+    long live = mem_live();
+    size_t last = 1, now = 0;
+    for(int i = 0; i < 300 && now != last; i++) {
+      last = atomic_load(&flood_sent);
+      for(int k = 0; k < 10; k++) pump_turn(w.pump, 10);
+      now = atomic_load(&flood_sent);
+    }
+    CHECK(now < FLOOD);
+    CHECK(mem_live() <= live + 2);
+    /* it goes on where it stopped, without any further event */
+    enum q_status st = Q_AGAIN;
+    for(int i = 0; i < 20000 && st != Q_EOF && st != Q_UP_CUT; i++) {
+      while((st = xchg_read(&g.x, &piece)) == Q_OK) got += piece.n;
+      if(st == Q_AGAIN) pump_turn(w.pump, 20);
+    }
+    CHECK_INT(st, Q_EOF);
+    CHECK_INT(got, FLOOD);
+    get_end(&g);
+    world_close(&w);
+    peer_stop(p);
+  }
+}
+
+/* ---- packed bodies ---- */
+
+static struct str gzipped(const char *text, size_t n, bool sync)
+{
+  static unsigned char out[1 << 18];
+  z_stream z = { 0 };
+  deflateInit2(&z, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
+  z.next_out = out;
+  z.avail_out = sizeof out;
+  size_t half = n / 2;
+  z.next_in = (unsigned char *)(uintptr_t)text;
+  z.avail_in = (unsigned)half;
+  deflate(&z, sync ? Z_SYNC_FLUSH : Z_NO_FLUSH);
+  z.avail_in += (unsigned)(n - half);
+  deflate(&z, Z_FINISH);
+  size_t made = z.total_out;
+  deflateEnd(&z);
+  return str_of((char *)out, made);
+}
+
+static void t_gzip(void)
+{
+  struct world w;
+  struct script s = { 0 };
+  static char text[300000], wire[400000];
+  struct peer *p = peer_start(NULL, true, serve_script, &s);
+  world_open(&w, p, NULL);
+  for(size_t i = 0; i < sizeof text; i++) text[i] = (char)("event data 0123456789\n"[(i * i + i / 99) % 22]);
+  static const struct { const char *name; size_t n, cut; enum q_status st; bool damage, chunked; } rows[] = {
+    { "small", 40, 0, Q_EOF, false, true }, { "large", sizeof text, 0, Q_EOF, false, true },
+    { "length", 5000, 0, Q_EOF, false, false }, { "short", 5000, 6, Q_UP_CUT, false, true },
+    { "damaged", 5000, 0, Q_UP_BODY, true, true }, { "none", 0, 0, Q_EOF, false, true },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for(size_t piece = 0; piece < 3; piece++) {
+      char row[64];
+      struct get g;
+      snprintf(row, sizeof row, "gzip %s, piece %zu", rows[i].name, piece);
+      t_row = row;
+      struct str z = gzipped(text, rows[i].n, true);
+      z.n -= rows[i].cut;
+      int n = snprintf(wire, 200, HEAD "Content-Encoding: gzip\r\n");
+      if(rows[i].chunked) n += snprintf(wire + n, 200, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n", z.n);
+      else n += snprintf(wire + n, 200, "Content-Length: %zu\r\n\r\n", z.n);
+      memcpy(wire + n, z.p, z.n);
+      if(rows[i].damage) wire[n + (int)z.n / 2] ^= 0x55;
+      n += (int)z.n;
+      if(rows[i].chunked) n += snprintf(wire + n, 200, "\r\n0\r\n\r\n");
+      s = (struct script){ .bytes = str_of(wire, (size_t)n), .piece = piece == 1 ? 1 : piece == 2 ? 1000 : 0 };
+      if(piece == 1 && n > 60000) continue;
+      get(&w, &g, false, "/");
+      CHECK_INT(g.st, rows[i].st);
+      if(rows[i].st == Q_EOF) CHECK(str_eq(strbuf_str(&g.body), str_of(text, rows[i].n)));
+      get_end(&g);
+      CHECK_INT(httpc_counts(w.h).idle, rows[i].st == Q_EOF);
+    }
+  }
+  world_close(&w);
+  peer_stop(p);
+}
+
+/* ---- TLS that ends without a goodbye ---- */
+
+static void serve_rude(struct peer_conn *c)
+{
+  (void)peer_head(c);
+  (void)peer_say(c, HEAD "\r\nno end");
+  close(c->fd);
+  c->fd = -1;
+}
+
+static void t_tls_end(void)
+{
+  struct world w;
+  struct get g;
+  struct peer *p = peer_start(peer_cert("good"), true, serve_rude, NULL);
+  world_open(&w, p, NULL);
+  get(&w, &g, true, "/");
+  CHECK_INT(g.st, Q_UP_CUT);
+  CHECK_STR(strbuf_str(&g.body), S("no end"));
+  CHECK_Z(g.words, "upstream.test:443 closed the connection without saying goodbye.");
+  get_end(&g);
+  world_close(&w);
+  peer_stop(p);
+}
+
+/* ---- closing at any moment ---- */
+
+static void close_in_ready(struct xchg *x)
+{
+  struct get *g = (struct get *)x;
+  g->st = Q_OK;
+  xchg_close(x);
+}
+
+static void t_close_anywhere(void)
+{
+  struct world w;
+  struct script s = { .bytes = S(HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), .piece = 1 };
+  for(int tls = 0; tls < 2; tls++) {
+    struct peer *p = peer_start(tls ? peer_cert("good") : NULL, true, serve_script, &s);
+    world_open(&w, p, NULL);
+    for(int turns = 0; turns < 60; turns++) {
+      struct get g;
+      CHECK_INT(get_begin(&w, &g, tls, "GET", "/", NULL), Q_OK);
+      for(int i = 0; i < turns && g.st == Q_AGAIN; i++) pump_turn(w.pump, 2);
+      get_end(&g);
+      CHECK_INT(httpc_counts(w.h).open, httpc_counts(w.h).idle);
+    }
+    for(int i = 0; i < 5; i++) {
+      struct get g;
+      CHECK_INT(get_begin(&w, &g, tls, "GET", "/", NULL), Q_OK);
+      g.x.on_ready = close_in_ready;
+      get_wait(&w, &g);
+      CHECK_INT(g.st, Q_OK);
+      strbuf_free(&g.body);
+      CHECK_INT(httpc_counts(w.h).open, httpc_counts(w.h).idle);
+    }
+    httpc_destroy(w.h);
+    w.h = httpc_new(w.pump, w.net);
+    CHECK_INT(peer_live(p), 0);
+    world_close(&w);
+    peer_stop(p);
+  }
+}
+
+/* ---- what goes out, and URLs ---- */
+
+static void t_request_bytes(void)
+{
+  struct world w;
+  struct script s = { .bytes = S(HEAD "Content-Length: 0\r\n\r\n") };
+  struct peer *p = peer_start(NULL, true, serve_script, &s);
+  char want[600], proxy[128];
+  world_open(&w, p, NULL);
+  static const struct { const char *url, *method, *body, *proxy, *want; } rows[] = {
+    { "http://upstream.test", "GET", NULL, "", "GET / HTTP/1.1\r\nHost: upstream.test\r\nX-Test: 1\r\n\r\n" },
+    { "http://upstream.test?q=1", "GET", NULL, "", "GET /?q=1 HTTP/1.1\r\nHost: upstream.test\r\nX-Test: 1\r\n\r\n" },
+    { "HTTP://upstream.test:8080/a#frag", "DELETE", NULL, "",
+      "DELETE /a HTTP/1.1\r\nHost: upstream.test:8080\r\nX-Test: 1\r\n\r\n" },
+    { "http://upstream.test/", "POST", NULL, "",
+      "POST / HTTP/1.1\r\nHost: upstream.test\r\nX-Test: 1\r\nContent-Length: 0\r\n\r\n" },
+    { "http://upstream.test/", "POST", "hello", "",
+      "POST / HTTP/1.1\r\nHost: upstream.test\r\nX-Test: 1\r\nContent-Length: 5\r\n\r\n" },
+    { "http://elsewhere.test:81/a?b", "GET", NULL, "http://u:p@127.0.0.1:%d",
+      "GET http://elsewhere.test:81/a?b HTTP/1.1\r\nHost: elsewhere.test:81\r\nProxy-Authorization: Basic dTpw\r\n"
+      "X-Test: 1\r\n\r\n" },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    t_row = rows[i].url;
+    struct get g = { .x.on_ready = get_ready, .st = Q_AGAIN, .body = STRBUF(1000) };
+    struct strbuf body = STRBUF(100);
+    if(rows[i].body) strbuf_addz(&body, rows[i].body);
+    proxy[0] = 0;
+    if(rows[i].proxy[0]) snprintf(proxy, sizeof proxy, "http://u:p@127.0.0.1:%d", p->port);
+    snprintf(want, sizeof want, "%s", rows[i].want);
+    struct xchg_req req = { .url = str_z(rows[i].url), .method = str_z(rows[i].method), .headers = S("X-Test: 1\r\n"),
+                            .proxy = str_z(proxy), .body = rows[i].body ? &body : NULL, .connect_ms = 2000 };
+    CHECK_INT(xchg_start(&g.x, w.h, &req), Q_OK);
+    get_wait(&w, &g);
+    CHECK_INT(g.st, Q_EOF);
+    CHECK_Z(s.seen, want);
+    get_end(&g);
+  }
+  static const char *bad[] = { "", "upstream.test", "ftp://upstream.test/", "http://", "http://a b/", "http://x/\r\nA: b",
+                               "http://upstream.test:0/", "http://upstream.test:70000/", "socks5://upstream.test/" };
+  for(size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    t_row = bad[i];
+    struct get g = { .x.on_ready = get_ready };
+    struct xchg_req req = { .url = str_z(bad[i]), .method = S("GET"), .connect_ms = 2000 };
+    CHECK_INT(xchg_start(&g.x, w.h, &req), Q_BAD_VALUE);
+    CHECK_Z(xchg_error(&g.x), "The URL is not acceptable.");
+    xchg_close(&g.x);
+  }
+  world_close(&w);
+  peer_stop(p);
+}
+
+static void t_head_limit(void)
+{
+  struct world w;
+  static char big[80000];
+  struct script s = { 0 };
+  struct peer *p = peer_start(NULL, true, serve_script, &s);
+  world_open(&w, p, NULL);
+  for(int over = 0; over < 2; over++) {
+    int n = snprintf(big, sizeof big, HEAD "Content-Length: 0\r\nX-Fill: ");
+    size_t fill = (over ? 66000 : 60000) - (size_t)n;
+    memset(big + n, 'x', fill);
+    snprintf(big + n + fill, 8, "\r\n\r\n");
+    s = (struct script){ .bytes = str_z(big), .close_after = true };
+    struct get g;
+    get(&w, &g, false, "/");
+    CHECK_INT(g.st, over ? Q_UP_BODY : Q_EOF);
+    get_end(&g);
+  }
+  world_close(&w);
+  peer_stop(p);
+}
+
+/* ---- jobs ---- */
+
+static void serve_wait(struct peer_conn *c)
+{
+  struct pollfd pf = { .fd = c->fd, .events = POLLRDHUP };
+  (void)peer_head(c);
+  (void)poll(&pf, 1, 3000);
+}
+
+static void t_call(void)
+{
+  struct world w;
+  struct script s = { .bytes = S(HEAD "X-A: b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n") };
+  struct peer *p = peer_start(peer_cert("good"), true, serve_script, &s);
+  struct peer *mute = peer_start(NULL, false, serve_wait, NULL);
+  long live = mem_live();
+  int fds = peer_fds();
+  world_open(&w, p, NULL);
+  struct strbuf headers = STRBUF(1000), body = STRBUF(1000), small = STRBUF(3);
+  struct q_error err = Q_ERROR_NONE;
+  char url[64];
+  int status;
+  struct xchg_req req = { .url = S("https://upstream.test/"), .method = S("GET"), .connect_ms = 2000 };
+  for(int i = 0; i < 2; i++) {
+    strbuf_clear(&headers);
+    strbuf_clear(&body);
+    CHECK_INT(httpc_call(w.net, &now_real, &req, 3000, &status, &headers, &body, &err), Q_OK);
+    CHECK_INT(status, 200);
+    CHECK_STR(strbuf_str(&body), S("hello"));
+    CHECK_STR(strbuf_str(&headers), S("X-A: b\r\nTransfer-Encoding: chunked\r\n\r\n"));
+  }
+  CHECK_INT(atomic_load(&p->resumed), 1);
+  CHECK_INT(httpc_call(w.net, &now_real, &req, 3000, &status, NULL, &small, &err), Q_TOO_BIG);
+  CHECK_Z(err.msg, "The upstream's answer is too large.");
+  snprintf(url, sizeof url, "http://127.0.0.1:%d/", mute->port);
+  req.url = str_z(url);
+  int64_t t = now_mono_ms(&now_real);
+  CHECK_INT(httpc_call(w.net, &now_real, &req, 200, &status, NULL, &body, &err), Q_UP_FIRST_TIME);
+  t = now_mono_ms(&now_real) - t;
+  CHECK(t >= 190 && t < 1500);
+  req.url = S("nonsense");
+  CHECK_INT(httpc_call(w.net, &now_real, &req, 200, &status, NULL, &body, &err), Q_BAD_VALUE);
+  req.url = S("https://unknown-host.invalid/");
+  CHECK(httpc_call(w.net, &now_real, &req, 3000, &status, NULL, &body, &err) != Q_OK);
+  CHECK(strstr(err.msg, "unknown-host.invalid") != NULL);
+  strbuf_free(&headers);
+  strbuf_free(&body);
+  strbuf_free(&small);
+  world_close(&w);
+  CHECK_INT(mem_live(), live);
+  CHECK(peer_fds_back(fds));
+  peer_stop(mute);
+  peer_stop(p);
+}
+
+/* ---- every fallible call fails once, and then all after it ---- */
+
+static void t_faults(void)
+{
+  struct world w;
+  static struct script s = { .bytes = S(HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n") };
+  struct peer *p = peer_start(peer_cert("good"), true, serve_script, &s);
+  world_open(&w, p, NULL);
+  struct get g;
+  get(&w, &g, true, "/");
+  get_end(&g);
+  for(int mode = 0; mode < 4; mode++) {
+    bool lasting = mode & 1, kept = mode & 2; /* on a fresh connection, or on one that served before */
+    long n = 0;
+    for(; n < 500; n++) {
+      char row[64];
+      snprintf(row, sizeof row, "faults mode %d, n %ld", mode, n);
+      t_row = row;
+      httpc_destroy(w.h);
+      w.h = httpc_new(w.pump, w.net);
+      if(kept) {
+        get(&w, &g, true, "/");
+        get_end(&g);
+        CHECK_INT(httpc_counts(w.h).idle, 1);
+      }
+      int fds = peer_fds();
+      fault_arm(n, lasting);
+      bool started = get_begin(&w, &g, true, "GET", "/", NULL) == Q_OK;
+      if(started) get_wait(&w, &g);
+      CHECK(!started || g.st != Q_AGAIN);
+      CHECK(!started || g.st == Q_EOF || g.words[0]);
+      if(started && g.st == Q_EOF && !g.body.err) CHECK_STR(strbuf_str(&g.body), S("hello"));
+      bool good = started && g.st == Q_EOF;
+      get_end(&g);
+      bool hit = fault_disarm();
+      CHECK_INT(httpc_counts(w.h).open, httpc_counts(w.h).idle);
+      CHECK(kept || peer_fds_back(fds + 2 * httpc_counts(w.h).open));
+      if(!hit) {
+        CHECK(good);
+        break;
+      }
+    }
+    CHECK(n > 5 && n < 500);
+  }
+  world_close(&w);
+  CHECK_INT(peer_live(p), 0);
+  peer_stop(p);
+}
+
+/* The whole life of a net, from nothing to nothing, under faults: mem_live() returns to where it was. */
+static void t_faults_life(void)
+{
+  static struct script s = { .bytes = S(HEAD "Content-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"
+                                        "\x1f\x8b\x08\0\0\0\0\0\0\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0") };
+  struct peer *p = peer_start(peer_cert("good"), true, serve_script, &s);
+  struct str ca = peer_file("ca.pem");
+  long n = 0;
+  struct net_resolve row = { "upstream.test", 0, "127.0.0.1", p->port };
+  struct net_config c = { .resolve = &row, .resolve_n = 1, .ca_pem = ca, .now = &now_real };
+  struct xchg_req req = { .url = S("https://upstream.test/"), .method = S("GET"), .connect_ms = 2000 };
+  for(; n < 1000; n++) {
+    struct strbuf body = STRBUF(100);
+    struct q_error err = Q_ERROR_NONE;
+    int status = 0, fds = peer_fds();
+    long live = mem_live();
+    fault_arm(n, false);
+    struct net *net = net_new(&c, &err);
+    enum q_status st = net ? httpc_call(net, &now_real, &req, 3000, &status, NULL, &body, &err) : err.st;
+    if(st == Q_OK) CHECK_STR(strbuf_str(&body), S("hello"));
+    else CHECK(err.msg[0]);
+    strbuf_free(&body);
+    net_destroy(net);
+    bool hit = fault_disarm();
+    CHECK_INT(mem_live(), live);
+    CHECK(peer_fds_back(fds));
+    if(!hit) {
+      CHECK_INT(st, Q_OK);
+      break;
+    }
+  }
+  CHECK(n > 20 && n < 1000);
+  peer_stop(p);
+}
+
 int main(int argc, char **argv)
 {
-  static const struct t_test tests[] = { T(t_framing) };
+  static const struct t_test tests[] = {
+    T(t_framing), T(t_keep_alive), T(t_stale), T(t_no_retry), T(t_idle_bounds), T(t_upload), T(t_early_answer),
+    T(t_back_pressure), T(t_gzip), T(t_tls_end), T(t_close_anywhere), T(t_request_bytes), T(t_head_limit), T(t_call),
+    T(t_faults), T(t_faults_life),
+  };
   peer_make_certs();
   int bad = t_main(tests, (int)(sizeof tests / sizeof tests[0]), argc, argv);
   peer_clean();
