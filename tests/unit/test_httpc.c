@@ -762,6 +762,75 @@ static void t_call(void)
   peer_stop(p);
 }
 
+/* ---- several pumps and jobs share one net; a name is resolved and its addresses are tried in turn ---- */
+
+struct runner {
+  struct world *w;
+  int port, good;
+};
+
+static void *run_pump(void *arg)
+{
+  struct runner *r = arg;
+  struct pump *p = pump_new(&now_real);
+  struct httpc *h = httpc_new(p, r->w->net);
+  char url[64];
+  snprintf(url, sizeof url, "https://localhost:%d/", r->port);
+  for(int i = 0; i < 20; i++) {
+    struct get g = { .x.on_ready = get_ready, .st = Q_AGAIN, .body = STRBUF(1000) };
+    struct xchg_req req = { .url = str_z(url), .method = S("GET"), .connect_ms = 5000 };
+    if(xchg_start(&g.x, h, &req)) continue;
+    for(int turn = 0; turn < 500 && g.st == Q_AGAIN; turn++) pump_turn(p, 20);
+    if(g.st == Q_EOF && str_eq(strbuf_str(&g.body), S("ok"))) r->good++;
+    else printf("%s\n", xchg_error(&g.x));
+    get_end(&g);
+    if(i % 4 == 3) { /* begin anew, so that sessions are shared */
+      httpc_destroy(h);
+      h = httpc_new(p, r->w->net);
+    }
+  }
+  httpc_destroy(h);
+  pump_destroy(p);
+  return NULL;
+}
+
+static void *run_calls(void *arg)
+{
+  struct runner *r = arg;
+  char url[64];
+  snprintf(url, sizeof url, "https://localhost:%d/", r->port);
+  for(int i = 0; i < 20; i++) {
+    struct strbuf body = STRBUF(100);
+    int status;
+    struct xchg_req req = { .url = str_z(url), .method = S("GET"), .connect_ms = 5000 };
+    if(httpc_call(r->w->net, &now_real, &req, 5000, &status, NULL, &body, NULL) == Q_OK && status == 200) r->good++;
+    strbuf_free(&body);
+  }
+  return NULL;
+}
+
+static void t_shared_net(void)
+{
+  enum { RUNNERS = 4 };
+  struct world w;
+  struct script s = { .bytes = S(HEAD "Content-Length: 2\r\n\r\nok") };
+  struct peer *p = peer_start(peer_cert("good"), true, serve_script, &s);
+  struct runner r[RUNNERS];
+  pthread_t t[RUNNERS];
+  world_open(&w, p, NULL);
+  for(int i = 0; i < RUNNERS; i++) {
+    r[i] = (struct runner){ &w, p->port, 0 };
+    CHECK_INT(pthread_create(&t[i], NULL, i % 2 ? run_calls : run_pump, &r[i]), 0);
+  }
+  for(int i = 0; i < RUNNERS; i++) {
+    pthread_join(t[i], NULL);
+    CHECK_INT(r[i].good, 20);
+  }
+  CHECK(atomic_load(&p->resumed) > 30);
+  world_close(&w);
+  peer_stop(p);
+}
+
 /* ---- every fallible call fails once, and then all after it ---- */
 
 static void t_faults(void)
@@ -850,7 +919,7 @@ int main(int argc, char **argv)
 {
   static const struct t_test tests[] = {
     T(t_framing), T(t_keep_alive), T(t_stale), T(t_no_retry), T(t_idle_bounds), T(t_upload), T(t_early_answer),
-    T(t_back_pressure), T(t_gzip), T(t_tls_end), T(t_close_anywhere), T(t_request_bytes), T(t_head_limit), T(t_call),
+    T(t_back_pressure), T(t_gzip), T(t_tls_end), T(t_close_anywhere), T(t_request_bytes), T(t_head_limit), T(t_call), T(t_shared_net),
     T(t_faults), T(t_faults_life),
   };
   peer_make_certs();
