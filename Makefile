@@ -52,6 +52,10 @@ deps: $(DEPS)/.ready
 $(DEPS)/.ready: tools/deps.lock tools/deps.sh
 	@tools/deps.sh && touch $@
 
+# civetweb includes these by name; modules/http/server.c defines what they are to hold.
+INL := $(B)/gen/external_mg_cry_internal_impl.inl $(B)/gen/external_log_access.inl
+$(INL): ; @mkdir -p $(@D) && touch $@
+
 # ---- the static binary ----
 $(MUSL_SPECS): Makefile
 	@mkdir -p $(B)
@@ -61,7 +65,7 @@ $(B)/musl/%.o: $(DEPS)/%.c $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -DNDEBUG $(HARDEN) $(REPRO) $(THIRD_F) -c $< -o $@
 $(B)/musl/libthird.a: $(addprefix $(B)/musl/,$(THIRD_C:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
-$(B)/musl/server.o: modules/http/server.c $(HEADERS) $(MUSL_SPECS)
+$(B)/musl/server.o: modules/http/server.c $(HEADERS) $(INL) $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -w $(HARDEN) $(REPRO) $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
 $(B)/musl/unit.o: qwen2api.c $(MODULES) $(HEADERS) $(GEN) $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -O2 -DNDEBUG $(WARN) $(HARDEN) $(REPRO) $(DEFS) $(INC) -c $< -o $@
@@ -91,7 +95,7 @@ $(B)/fakeqwen: tools/fakeqwen.c $(B)/host/libthird.a
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 $(B)/check/%.o: %.c $(HEADERS) $(GEN)
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) $(WARN) -Werror $(DEFS) $(INC) -c $< -o $@
-$(B)/check/modules/http/server.o: modules/http/server.c $(HEADERS)
+$(B)/check/modules/http/server.o: modules/http/server.c $(HEADERS) $(INL)
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
 $(B)/check/libq2a.a: $(addprefix $(B)/check/,$(MODULES:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
@@ -101,7 +105,7 @@ $(B)/check/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/chec
 # The same tests against the one unit, as it is released but for main().
 $(B)/unit/unit.o: qwen2api.c $(MODULES) $(HEADERS) $(GEN)
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(WARN) -Werror -DQ2A_NO_MAIN $(DEFS) $(INC) -c $< -o $@
-$(B)/unit/server.o: modules/http/server.c $(HEADERS)
+$(B)/unit/server.o: modules/http/server.c $(HEADERS) $(INL)
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
 $(B)/unit/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a
 	@$(CC_HOST) $(STD) -O1 -g $(WARN) -Itests $(DEFS) $(INC) $< $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a -lpthread -o $@
@@ -136,7 +140,7 @@ TSAN := -O1 -g -fsanitize=thread
 TSAN_TESTS := $(addprefix $(B)/tsan/test_,pump jobs pool world log)
 $(B)/tsan/%.o: %.c $(HEADERS) $(GEN)
 	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) $(DEFS) $(INC) -c $< -o $@
-$(B)/tsan/modules/http/server.o: modules/http/server.c $(HEADERS)
+$(B)/tsan/modules/http/server.o: modules/http/server.c $(HEADERS) $(INL)
 	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
 $(B)/tsan/libq2a.a: $(addprefix $(B)/tsan/,$(MODULES:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^

@@ -58,10 +58,13 @@ struct client_request {
   struct str body;                   /* decoded from chunks; still gzip if the head says so */
   bool body_missing;                 /* only the head is here: client_collect() to get the rest */
   const char *peer;                  /* address text, no port; "unix" */
+  void *link;                        /* the holder's own, to keep requests in a list */
   char id[48];                       /* x-request-id: the client's own if acceptable, else made by the gate */
 };
 struct client_request *client_request(struct client *c);
 struct arena *client_arena(struct client *c); /* dies with the request */
+/* (pump) The taker has read what it needs of the request: head, body and arena go now, not with the last byte. */
+void client_release_request(struct client *c);
 
 /* ---- how it goes on: exactly one of these three ---- */
 
@@ -79,15 +82,9 @@ struct client_taker {
 };
 void client_adopt(struct client *c, struct client_taker *t);
 
-/* Reads the body (100 Continue is sent if awaited), then calls again in a job-like way: done->fn on the pump's thread
- * with the request complete; the caller then submits its job. Trouble on the way is answered by the gate and done->fn
- * is not called; if the client must be freed by then, gone is. */
-struct client_collector {
-  void (*done)(struct client_collector *k, struct client *c);
-  struct pump_task task; /* private */
-  struct client *client; /* private */
-};
-void client_collect(struct client *c, struct client_collector *k);
+/* Reads the body (100 Continue is sent if awaited), then calls on_request() again with the request complete. Trouble on
+ * the way is answered by the gate. */
+void client_collect(struct client *c);
 
 /* ---- (pump) for takers ---- */
 struct pump *client_pump(struct client *c);

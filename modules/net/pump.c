@@ -76,6 +76,12 @@ enum q_status pump_add(struct pump *p, struct pump_io *io)
   return epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, io->fd, &ev) == 0 ? Q_OK : Q_NOMEM;
 }
 
+enum q_status pump_add_listener(struct pump *p, struct pump_io *io)
+{
+  struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = io };
+  return epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, io->fd, &ev) == 0 ? Q_OK : Q_NOMEM;
+}
+
 void pump_del(struct pump *p, struct pump_io *io)
 {
   for(int i = p->batch_at; i < p->batch_n; i++)

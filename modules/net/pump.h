@@ -40,6 +40,8 @@ struct pump *pump_new(const struct now *now) Q_MUST_USE; /* NULL: out of memory 
 void pump_destroy(struct pump *p);                       /* tasks still posted are not run */
 
 enum q_status pump_add(struct pump *p, struct pump_io *io) Q_MUST_USE; /* io->fd and io->fn are set */
+/* A listening socket: called in every turn while a connection waits, and only one of the pumps that share it. */
+enum q_status pump_add_listener(struct pump *p, struct pump_io *io) Q_MUST_USE;
 void pump_del(struct pump *p, struct pump_io *io);                      /* before the descriptor is closed */
 /* Q_NOMEM only when the heap of timers cannot grow. */
 enum q_status pump_timer_set(struct pump *p, struct pump_timer *t, int64_t at_ms) Q_MUST_USE;

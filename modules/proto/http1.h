@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 
-enum { HTTP1_HEAD_MAX = 64 * 1024, HTTP1_URI_MAX = 16 * 1024, HTTP1_HEADERS_MAX = 100 };
+enum { HTTP1_HEAD_MAX = 64 * 1024, HTTP1_URI_MAX = 16 * 1024, HTTP1_HEADERS_MAX = 64 };
 
 struct http1_header { struct str name, value; };
 
