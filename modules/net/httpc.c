@@ -37,7 +37,7 @@ struct httpc {
   struct pump_timer timer;        /* at the oldest idle connection's end */
 };
 
-enum httpc_body { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_TO_END };
+enum httpc_framing { HTTPC_NO_BODY, HTTPC_LENGTH, HTTPC_CHUNKED, HTTPC_TO_END };
 
 struct xchg_impl {
   struct xchg *x;
@@ -56,8 +56,8 @@ struct xchg_impl {
   bool head_done;
   struct xchg_head head;
   bool keep;                      /* the response lets the connection live */
-  enum httpc_body framing;
-  uint64_t left;                  /* of BODY_LENGTH */
+  enum httpc_framing framing;
+  uint64_t left;                  /* of HTTPC_LENGTH */
   struct http1_chunk chunk;
   size_t lent;                    /* bytes of the connection's that the owner looks at now */
   bool body_done;
@@ -456,9 +456,9 @@ static enum q_status httpc_accept(struct xchg_impl *m, const struct http1_respon
   (void)str_cut(&block, '\n'); /* the status line */
   m->head = (struct xchg_head){ r->status, block };
   m->keep = r->keep_alive;
-  m->framing = r->no_body ? BODY_NONE : r->chunked ? BODY_CHUNKED : r->has_length ? BODY_LENGTH : BODY_TO_END;
+  m->framing = r->no_body ? HTTPC_NO_BODY : r->chunked ? HTTPC_CHUNKED : r->has_length ? HTTPC_LENGTH : HTTPC_TO_END;
   m->left = r->content_length;
-  m->body_done = m->framing == BODY_NONE || (m->framing == BODY_LENGTH && !m->left);
+  m->body_done = m->framing == HTTPC_NO_BODY || (m->framing == HTTPC_LENGTH && !m->left);
   struct str coding = httpc_header(block, S("Content-Encoding"));
   if(!coding.n || str_ieq(coding, S("identity"))) return Q_OK;
   if(str_ieq(coding, S("gzip")) || str_ieq(coding, S("x-gzip")))
@@ -528,7 +528,7 @@ static enum q_status httpc_piece(struct xchg_impl *m, struct str *piece)
     if(m->st) return m->st;
     if(m->body_done) return Q_EOF;
     st = httpc_recv(m, &in);
-    if(st == Q_EOF && m->framing == BODY_TO_END) {
+    if(st == Q_EOF && m->framing == HTTPC_TO_END) {
       m->body_done = true;
       m->keep = false;
       return Q_EOF;
@@ -537,13 +537,13 @@ static enum q_status httpc_piece(struct xchg_impl *m, struct str *piece)
     if(st) return st;
     struct str rest = in;
     switch(m->framing) {
-      case BODY_LENGTH:
+      case HTTPC_LENGTH:
         *piece = str_sub(in, 0, m->left < in.n ? (size_t)m->left : in.n);
         m->lent = piece->n;
         m->left -= piece->n;
         m->body_done = m->left == 0;
         return Q_OK;
-      case BODY_CHUNKED:
+      case HTTPC_CHUNKED:
         st = http1_chunk_next(&m->chunk, &rest, piece);
         m->lent = in.n - rest.n;
         if(!st) return Q_OK;

@@ -111,6 +111,8 @@ struct script {
   char seen[4096];   /* the last head */
 };
 
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void serve_script(struct peer_conn *c)
 {
   struct script *s = c->peer->ctx;
@@ -118,7 +120,9 @@ static void serve_script(struct peer_conn *c)
     struct str head = peer_head(c), length = peer_header(head, "Content-Length");
     int64_t n = 0;
     if(!head.n) return;
+    pthread_mutex_lock(&seen_lock);
     str_copy(s->seen, sizeof s->seen, head);
+    pthread_mutex_unlock(&seen_lock);
     if(length.n) (void)!str_int(length, &n);
     (void)peer_body(c, head.n, (size_t)n);
     struct str left = s->bytes;
