@@ -123,6 +123,7 @@ static void client_drop_request(struct client *c)
   c->head_of = NULL;
   c->request.head = NULL;
   c->request.body = STR_NONE;
+  c->request.judged = false;
 }
 
 static void client_free(struct client *c)

@@ -58,6 +58,7 @@ struct client_request {
   struct str body;                   /* decoded from chunks; still gzip if the head says so */
   bool body_missing;                 /* only the head is here: client_collect() to get the rest */
   const char *peer;                  /* address text, no port; "unix" */
+  bool judged;                       /* the holder's own: the head was judged, only the body was missing */
   void *link;                        /* the holder's own, to keep requests in a list */
   char id[48];                       /* x-request-id: the client's own if acceptable, else made by the gate */
 };

@@ -1,0 +1,17 @@
+/* handlers.h - the functions of the route table. Threads: desk or job, see req.h. */
+#ifndef Q2A_HTTP_HANDLERS_H
+#define Q2A_HTTP_HANDLERS_H
+
+#include "http/req.h"
+
+void h_chat(struct req *q);
+void h_models(struct req *q);
+void h_model(struct req *q);
+void h_health(struct req *q);
+void h_ready(struct req *q);
+void h_verify(struct req *q);
+void h_asset(struct req *q);
+void h_not_offered(struct req *q);
+void h_assets_print(struct strbuf *out); /* the packed pages, for `assets` */
+
+#endif

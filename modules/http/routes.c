@@ -1,0 +1,369 @@
+#include "http/routes.h"
+
+#include "base/mem.h"
+#include "http/handlers.h"
+#include "proto/inflate.h"
+#include "proto/json.h"
+#include "proto/url.h"
+
+enum { ROUTES_JSON_DEPTH = 512 };
+
+static const struct route routes_table[] = {
+  { "GET",  "/healthz",                 WHO_OPEN, 0, h_health, NULL },
+  { "GET",  "/health",                  WHO_OPEN, 0, h_health, NULL },
+  { "GET",  "/readyz",                  WHO_OPEN, 0, h_ready, NULL },
+  { "GET",  "/models",                  WHO_OPEN, 0, h_models, NULL },
+  { "POST", "/verify",                  WHO_OPEN, 16 * 1024, h_verify, NULL },
+  { "GET",  "/v1/models",               WHO_KEY,  0, h_models, NULL },
+  { "GET",  "/v1/models/*",             WHO_KEY,  0, h_model, NULL },
+  { "POST", "/v1/chat/completions",     WHO_KEY, -1, h_chat, NULL },
+  { "POST", "/v1/embeddings",           WHO_KEY,  0, h_not_offered, "embeddings" },
+  { "POST", "/v1/moderations",          WHO_KEY,  0, h_not_offered, "moderations" },
+  { "*",    "/v1/audio/*",              WHO_KEY,  0, h_not_offered, "audio" },
+  { "*",    "/v1/realtime*",            WHO_KEY,  0, h_not_offered, "realtime sessions" },
+  { "*",    "/v1/assistants*",          WHO_KEY,  0, h_not_offered, "assistants" },
+  { "*",    "/v1/threads*",             WHO_KEY,  0, h_not_offered, "threads" },
+  { "*",    "/v1/batches*",             WHO_KEY,  0, h_not_offered, "batches" },
+  { "*",    "/v1/fine_tuning/*",        WHO_KEY,  0, h_not_offered, "fine-tuning" },
+  { "*",    "/v1/vector_stores*",       WHO_KEY,  0, h_not_offered, "vector stores" },
+  { "*",    "/v1/files*",               WHO_KEY,  0, h_not_offered, "a file store" },
+  { "GET",  "/",                        WHO_OPEN, 0, h_asset, NULL },
+  { "GET",  "/*",                       WHO_OPEN, 0, h_asset, NULL },
+};
+enum { ROUTES_COUNT = sizeof routes_table / sizeof routes_table[0] };
+
+const struct route *routes_at(int i)
+{
+  return i >= 0 && i < ROUTES_COUNT ? &routes_table[i] : NULL;
+}
+
+void routes_print(struct strbuf *out)
+{
+  static const char *const who[] = { "open", "key", "admin" };
+  for(int i = 0; i < ROUTES_COUNT; i++)
+    strbuf_fmt(out, "%-5s %-26s %-6s%s\n", routes_table[i].method, routes_table[i].path, who[routes_table[i].who],
+               routes_table[i].feature ? " not offered" : "");
+}
+
+/* ---- answers ---- */
+
+static struct reply req_reply(struct req *q, int status, struct str type, struct str extra)
+{
+  return (struct reply){ .status = status, .config = q->config, .id = q->id, .type = type, .length = -1, .anthropic = q->anthropic,
+                         .keep = client_keep_alive(q->client), .api = q->api, .extra = extra, .wall_s = now_wall_s(q->app->now) };
+}
+
+static void req_send(struct req *q, struct reply *r, struct str body, struct str asset)
+{
+  struct strbuf b = STRBUF(SIZE_MAX / 4);
+  size_t n = body.n + asset.n;
+  r->length = r->status == 204 || r->status == 304 ? -1 : (int64_t)n;
+  reply_head(r, &b);
+  if(!q->head_only && n) strbuf_adds(&b, body);
+  client_answer(q->client, &b, q->head_only ? STR_NONE : asset, r->keep, q->delay_ms);
+  strbuf_free(&b);
+}
+
+void req_answer(struct req *q, int status, struct str type, struct str extra, struct str body)
+{
+  struct reply r = req_reply(q, status, type, extra);
+  req_send(q, &r, body, STR_NONE);
+}
+
+void req_answer_static(struct req *q, int status, struct str type, struct str extra, struct str asset)
+{
+  struct reply r = req_reply(q, status, type, extra);
+  req_send(q, &r, STR_NONE, asset);
+}
+
+static void req_fail_extra(struct req *q, const struct q_error *e, struct str extra)
+{
+  struct strbuf b = STRBUF(128 * 1024);
+  struct reply r = req_reply(q, 0, STR_NONE, extra);
+  bool closes = e->st == Q_BAD_REQUEST || e->st == Q_SLOW_CLIENT || e->st == Q_TOO_BIG || e->st == Q_URI_LONG ||
+                e->st == Q_HEADERS_BIG || e->st == Q_SHUTDOWN;
+  if(closes) r.keep = false;
+  reply_error(&r, e, STR_NONE, q->head_only, &b);
+  client_answer(q->client, &b, STR_NONE, r.keep, q->delay_ms);
+  strbuf_free(&b);
+}
+
+void req_fail(struct req *q, const struct q_error *e)
+{
+  req_fail_extra(q, e, STR_NONE);
+}
+
+void req_fail_st(struct req *q, enum q_status st, const char *param, const char *words)
+{
+  struct q_error e = Q_ERROR_NONE;
+  status_fail(&e, st, param, "%s", words);
+  req_fail(q, &e);
+}
+
+const struct json *req_json(struct req *q)
+{
+  struct json_error where;
+  struct q_error e = Q_ERROR_NONE;
+  if(str_trim(q->body).n == 0) {
+    req_fail_st(q, Q_EMPTY_BODY, NULL, "The request body is empty; send a JSON object.");
+    return NULL;
+  }
+  const struct json *root = json_parse(q->arena, q->body, ROUTES_JSON_DEPTH, &where);
+  if(root) return root;
+  if(where.expected)
+    status_fail(&e, Q_BAD_JSON, NULL, "The request body is not valid JSON: expected %s at line %d, column %d (byte %zu).", where.expected,
+                where.line, where.column, where.offset);
+  else status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
+  req_fail(q, &e);
+  return NULL;
+}
+
+/* ---- from a path to a route ---- */
+
+static bool routes_path_fits(const char *pattern, struct str path, struct str *rest)
+{
+  struct str p = str_z(pattern);
+  bool star = p.n && p.p[p.n - 1] == '*';
+  *rest = STR_NONE;
+  if(!star) return str_eq(p, path);
+  p.n--;
+  if(!str_starts(path, p)) return false;
+  *rest = str_sub(path, p.n, path.n);
+  return true;
+}
+
+/* Paths of the API never fall through to the pages. */
+static bool routes_of_api(struct str path)
+{
+  static const char *const roots[] = { "/v1", "/cli", "/api", "/anthropic" };
+  for(size_t i = 0; i < sizeof roots / sizeof roots[0]; i++) {
+    struct str r = str_z(roots[i]);
+    if(str_starts(path, r) && (path.n == r.n || path.p[r.n] == '/')) return true;
+  }
+  return false;
+}
+
+static const struct route *routes_find(struct req *q, struct strbuf *allow)
+{
+  bool api = routes_of_api(q->path);
+  for(int i = 0; i < ROUTES_COUNT; i++) {
+    const struct route *r = &routes_table[i];
+    if(!routes_path_fits(r->path, q->path, &q->rest) || (api && r->handler == h_asset)) continue;
+    bool get = strcmp(r->method, "GET") == 0;
+    if(str_eq(q->method, str_z(r->method)) || r->method[0] == '*' || (get && q->head_only)) return r;
+    if(r->handler == h_asset) continue; /* a path that is no page: unknown, whatever the method */
+    if(allow->n) strbuf_lit(allow, ", ");
+    strbuf_addz(allow, get ? "GET, HEAD" : r->method);
+  }
+  return NULL;
+}
+
+/* ---- judging ---- */
+
+static void routes_options(struct req *q)
+{
+  struct strbuf extra = STRBUF(32 * 1024);
+  struct str asked = http1_find(&q->head->headers, S("access-control-request-headers"));
+  strbuf_lit(&extra, "Access-Control-Allow-Methods: GET, POST, PUT, PATCH, DELETE, OPTIONS\r\nAccess-Control-Max-Age: 86400\r\n");
+  if(asked.n && asked.n < 8192) {
+    strbuf_lit(&extra, "Access-Control-Allow-Headers: ");
+    strbuf_adds(&extra, asked);
+    strbuf_lit(&extra, "\r\n");
+  }
+  req_answer(q, 204, STR_NONE, strbuf_str(&extra), STR_NONE);
+  strbuf_free(&extra);
+}
+
+/* false: answered already. */
+static bool routes_may_call(struct req *q, const struct route *r)
+{
+  struct q_error e = Q_ERROR_NONE;
+  struct str shown;
+  char masked[64];
+  if(r->who == WHO_OPEN) return true;
+  q->key = auth_key(q->app->keys, &q->head->headers, &shown);
+  if(q->key == KEY_ADMIN || (q->key == KEY_REGULAR && r->who == WHO_KEY)) return true;
+  if(q->key == KEY_REGULAR) {
+    req_fail_st(q, Q_NOT_ADMIN, NULL, "This needs the admin key, the first one of API_KEY.");
+    return false;
+  }
+  if(!shown.n) {
+    req_fail_st(q, Q_NO_KEY, NULL, "No API key was given. Send it as 'Authorization: Bearer YOUR_KEY' or in the 'x-api-key' header.");
+    return false;
+  }
+  int retry_s;
+  enum q_status st = auth_failed(q->desk->auth, str_z(q->peer), now_mono_ms(q->app->now), &q->delay_ms, &retry_s);
+  keys_mask(shown, masked, sizeof masked);
+  if(st == Q_AUTH_FLOOD) status_fail(&e, st, NULL, "Too many wrong API keys from this address. Try again in %d seconds.", retry_s);
+  else status_fail(&e, st, NULL, "Incorrect API key provided: %s.", masked);
+  e.retry_after_s = retry_s;
+  req_fail(q, &e);
+  return false;
+}
+
+static bool routes_json_type(struct str type)
+{
+  type = str_trim(str_cut(&type, ';'));
+  return !type.n || str_ieq(type, S("application/json")) || str_ieq(type, S("text/plain")) || str_ieq(type, S("text/json")) ||
+         str_ieq(type, S("application/x-www-form-urlencoded")) || (str_istarts(type, S("application/")) && str_ends(type, S("+json")));
+}
+
+/* false: answered already. */
+static bool routes_body_ok(struct req *q, const struct route *r)
+{
+  const struct http1_headers *h = &q->head->headers;
+  struct str encoding = http1_find(h, S("content-encoding"));
+  int64_t max = r->body_max < 0 ? q->config->body_limit_bytes : r->body_max;
+  struct q_error e = Q_ERROR_NONE;
+  if(q->head->content_length > (uint64_t)max) {
+    status_fail(&e, Q_TOO_BIG, NULL, "The request body is larger than %lld bytes.", (long long)max);
+    req_fail(q, &e);
+    return false;
+  }
+  if(!routes_json_type(http1_find(h, S("content-type")))) {
+    req_fail_st(q, Q_MEDIA_TYPE, NULL, "The Content-Type is not supported here; send application/json.");
+    return false;
+  }
+  if(encoding.n && !str_ieq(encoding, S("gzip")) && !str_ieq(encoding, S("identity"))) {
+    req_fail_st(q, Q_MEDIA_TYPE, NULL, "The Content-Encoding is not supported; send the body plain or as gzip.");
+    return false;
+  }
+  return true;
+}
+
+/* false: answered already. */
+static bool routes_inflate(struct req *q)
+{
+  struct inflate z = { NULL };
+  struct strbuf plain = STRBUF((size_t)q->config->body_limit_bytes + 1);
+  struct str in = q->body, piece;
+  if(!str_ieq(http1_find(&q->head->headers, S("content-encoding")), S("gzip"))) return true;
+  enum q_status st = inflate_init(&z, (uint64_t)q->config->body_limit_bytes);
+  while(!st) {
+    st = inflate_next(&z, &in, &piece);
+    if(!st) strbuf_adds(&plain, piece);
+    if(plain.err) st = plain.err;
+  }
+  inflate_free(&z);
+  if(st == Q_EOF) {
+    q->body = arena_str(q->arena, strbuf_str(&plain));
+    if(!q->body.p) st = Q_NOMEM;
+  }
+  strbuf_free(&plain);
+  if(st == Q_EOF) return true;
+  if(st == Q_TOO_BIG) req_fail_st(q, Q_TOO_BIG, NULL, "The inflated request body is larger than BODY_LIMIT_MB allows.");
+  else if(st == Q_NOMEM) req_fail_st(q, Q_NOMEM, NULL, "Out of memory.");
+  else req_fail_st(q, Q_BAD_REQUEST, NULL, "The request body is not valid gzip.");
+  return false;
+}
+
+static void routes_serve(struct req *q)
+{
+  struct strbuf allow = STRBUF(256);
+  struct q_error e = Q_ERROR_NONE;
+  if(str_eq(q->method, S("OPTIONS"))) {
+    routes_options(q);
+    return;
+  }
+  const struct route *r = routes_find(q, &allow);
+  if(!r && allow.n) {
+    struct strbuf extra = STRBUF(512);
+    strbuf_fmt(&extra, "Allow: %.*s, OPTIONS\r\n", STR_F(strbuf_str(&allow)));
+    status_fail(&e, Q_METHOD, NULL, "The method %.*s is not allowed here; use %.*s.", STR_F(q->method), STR_F(strbuf_str(&allow)));
+    req_fail_extra(q, &e, strbuf_str(&extra));
+    strbuf_free(&extra);
+  } else if(!r) {
+    status_fail(&e, Q_UNKNOWN_URL, NULL, "Unknown URL: %.*s %.*s.", STR_F(q->method), STR_F(str_sub(q->path, 0, 200)));
+    req_fail(q, &e);
+  } else if(atomic_load(&q->app->draining) && r->who != WHO_OPEN) {
+    req_fail_st(q, Q_SHUTDOWN, NULL, "The gateway is shutting down; send the request again.");
+  } else if(routes_may_call(q, r) && (r->feature || routes_body_ok(q, r))) {
+    struct client_request *cr = client_request(q->client);
+    if(r->feature) {
+      status_fail(&e, Q_NO_ENDPOINT, NULL, "qwen2api does not offer %s: the web chat has no such function.", r->feature);
+      req_fail(q, &e);
+    } else if(cr->body_missing && r->body_max) {
+      cr->judged = true;
+      client_collect(q->client);
+    } else if(routes_inflate(q)) {
+      r->handler(q);
+    }
+  }
+  strbuf_free(&allow);
+}
+
+/* ---- desk ---- */
+
+static void desk_serve(struct desk *d, struct client *c, bool refused)
+{
+  struct client_request *cr = client_request(c);
+  struct config *config = app_config(d->app);
+  struct strbuf path = STRBUF(HTTP1_URI_MAX + 1);
+  struct req q = { .app = d->app, .desk = d, .client = c, .head = cr->head, .config = config, .arena = client_arena(c),
+                   .method = cr->head->method, .body = cr->body, .id = cr->id };
+  q.head_only = str_eq(q.method, S("HEAD"));
+  struct str peer = auth_address(&config->trust_proxy, str_z(cr->peer), http1_find(&cr->head->headers, S("x-forwarded-for")));
+  struct str own = arena_str(q.arena, peer);
+  q.peer = own.p ? own.p : cr->peer;
+  enum q_status st = refused ? Q_BAD_REQUEST : url_path(cr->head->target, &path, &q.query, &q.anthropic);
+  q.path = arena_str(q.arena, strbuf_str(&path));
+  q.api = str_starts(q.path, S("/api/"));
+  if(st == Q_BAD_REQUEST) req_fail_st(&q, st, NULL, "The request is not acceptable HTTP/1.1.");
+  else if(st || !q.path.p) req_fail_st(&q, Q_NOMEM, NULL, "Out of memory.");
+  else routes_serve(&q);
+  strbuf_free(&path);
+  config_unref(config);
+}
+
+static void desk_head(void *ctx, struct client *c, bool refused)
+{
+  desk_serve(ctx, c, refused);
+}
+
+/* A request whose body was collected is read in a job: a long one would hold a desk thread. */
+struct desk_job {
+  struct job job;
+  struct desk *desk;
+  struct client *client;
+};
+
+static void desk_run(struct job *j)
+{
+  struct desk_job *dj = (struct desk_job *)j;
+  desk_serve(dj->desk, dj->client, false);
+}
+
+void desk_request(void *desk, struct client *c)
+{
+  struct desk *d = desk;
+  struct desk_job *dj = client_request(c)->judged ? arena_alloc(client_arena(c), sizeof *dj) : NULL;
+  if(dj) {
+    *dj = (struct desk_job){ { desk_run, NULL }, d, c };
+    if(jobs_submit(d->app->jobs, &dj->job) == Q_OK) return;
+  }
+  server_give(d->server, c);
+}
+
+void desk_reject(void *desk, const struct q_error *e, struct strbuf *out)
+{
+  struct desk *d = desk;
+  struct config *config = d->app ? app_config(d->app) : NULL;
+  struct reply r = { .config = config, .length = -1, .wall_s = d->app ? now_wall_s(d->app->now) : 0 };
+  reply_error(&r, e, STR_NONE, false, out);
+  config_unref(config);
+}
+
+enum q_status desk_open(struct desk *d, int threads, struct log *log)
+{
+  struct server_config c = { .threads = threads, .log = log, .on_head = desk_head, .ctx = d };
+  d->auth = auth_new();
+  d->server = d->auth ? server_new(&c) : NULL;
+  return d->server ? Q_OK : Q_NOMEM;
+}
+
+void desk_close(struct desk *d)
+{
+  server_destroy(d->server);
+  auth_destroy(d->auth);
+  *d = (struct desk){ .app = NULL };
+}
