@@ -303,6 +303,19 @@ static void peer_start_tls(struct peer_conn *c, const struct peer_cert *cert, st
   c->tls = true;
 }
 
+/* Says goodbye without waiting for the answer: br_sslio_close() spins for ever once the socket is broken. */
+static void peer_goodbye(struct peer_conn *c)
+{
+  size_t n;
+  unsigned char *p;
+  br_ssl_engine_close(&c->sc.eng);
+  while((p = br_ssl_engine_sendrec_buf(&c->sc.eng, &n)) != NULL && n) {
+    int k = peer_sock_write(&c->fd, p, n);
+    if(k <= 0) return;
+    br_ssl_engine_sendrec_ack(&c->sc.eng, (size_t)k);
+  }
+}
+
 static void *peer_conn_thread(void *arg)
 {
   struct peer_conn *c = arg;
@@ -310,7 +323,7 @@ static void *peer_conn_thread(void *arg)
   struct peer_cache cache;
   if(p->cert) peer_start_tls(c, p->cert, &cache);
   p->serve(c);
-  if(c->tls && c->fd >= 0) br_sslio_close(&c->io);
+  if(c->tls && c->fd >= 0) peer_goodbye(c);
   if(c->fd >= 0) close(c->fd);
   free(c);
   atomic_fetch_sub(&p->live, 1);

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "net/tcp.h"
 
-enum { CONN_TRY_MIN_MS = 300, CONN_LAYERS = 2 };
+enum { CONN_TRY_MIN_MS = 300, CONN_TRY_MAX_MS = 2000, CONN_LEAD_MS = 1000, CONN_LAYERS = 2 };
 
 enum conn_step { CONN_RESOLVE, CONN_CONNECT, CONN_PROXY_TLS, CONN_TALK, CONN_TLS, CONN_OPEN, CONN_FAILED };
 
@@ -22,6 +22,8 @@ struct conn_opening {
   int addr_at;              /* next to be tried */
   int64_t deadline_ms;
   int last_errno;           /* of the last address tried */
+  bool public_only;         /* and the host is not mapped; without a proxy, who resolves for himself */
+  bool refused;             /* an address was passed over for that */
 };
 
 struct conn {
@@ -49,6 +51,8 @@ struct conn {
   int layers;
   struct conn_opening *opening;
   struct proxy *proxy;
+  struct conn *wait_next;   /* in env->waiting */
+  bool waits, waited;       /* at most once */
   int port;
   bool tls;
   char host[];
@@ -310,6 +314,11 @@ static enum q_status conn_resolve(struct conn *c)
   return st == Q_NOMEM ? conn_nomem(c) : st;
 }
 
+static enum q_status conn_not_public(struct conn *c)
+{
+  return conn_fail(c, Q_BAD_VALUE, "%s is no public address.", c->host);
+}
+
 /* Opens the next address. Q_AGAIN: under way. */
 static enum q_status conn_next_addr(struct conn *c)
 {
@@ -322,6 +331,10 @@ static enum q_status conn_next_addr(struct conn *c)
   conn_close_fd(c);
   while(o->addr_at < o->resolved.n) {
     const struct net_addr *a = &o->resolved.addr[o->addr_at++];
+    if(o->public_only && !resolve_public(a)) {
+      o->refused = true;
+      continue;
+    }
     c->io.fd = io->open(io->ctx, &a->u, a->len);
     if(c->io.fd < 0) {
       o->last_errno = errno;
@@ -336,10 +349,12 @@ static enum q_status conn_next_addr(struct conn *c)
     int64_t now_ms = pump_now(c->env->pump), left = o->deadline_ms - now_ms;
     int64_t slice = left / (o->resolved.n - o->addr_at + 1);
     if(slice < CONN_TRY_MIN_MS) slice = CONN_TRY_MIN_MS;
+    if(slice > CONN_TRY_MAX_MS && o->addr_at < o->resolved.n) slice = CONN_TRY_MAX_MS;
     if(slice > left) slice = left;
     if(pump_timer_set(c->env->pump, &c->timer, now_ms + slice)) return conn_nomem(c);
     return Q_AGAIN;
   }
+  if(o->refused && !o->last_errno) return conn_not_public(c);
   return conn_fail(c, st, "%s%s:%d %s.", who, conn_peer_host(c), conn_peer_port(c), conn_errno_words(o->last_errno));
 }
 
@@ -371,6 +386,47 @@ static size_t conn_session_key(const struct conn *c, char *key, size_t cap)
   return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }
 
+/* Many connections to one host often begin together, and none has a session to resume yet. One goes ahead; the others
+ * wait until its handshake has ended either way, since resuming costs a tenth of a full one. */
+static bool conn_must_wait(struct conn *c, struct str key)
+{
+  struct conn_env *e = c->env;
+  char theirs[300];
+  if(!e->leader) {
+    e->leader = c;
+    int64_t until_ms = pump_now(e->pump) + CONN_LEAD_MS;
+    if(until_ms < c->opening->deadline_ms && pump_timer_set(e->pump, &c->timer, until_ms)) e->leader = NULL;
+    return false;
+  }
+  if(c->waits) return true;
+  if(c->waited || e->leader == c) return false;
+  if(!str_eq(str_of(theirs, conn_session_key(e->leader, theirs, sizeof theirs)), key)) return false;
+  c->waits = c->waited = true;
+  c->wait_next = e->waiting;
+  e->waiting = c;
+  return true;
+}
+
+/* This connection leads or waits no longer. */
+static void conn_leave(struct conn *c)
+{
+  struct conn_env *e = c->env;
+  if(c->waits) {
+    struct conn **at = &e->waiting;
+    while(*at != c) at = &(*at)->wait_next;
+    *at = c->wait_next;
+    c->waits = false;
+  }
+  if(e->leader != c) return;
+  e->leader = NULL;
+  while(e->waiting) {
+    struct conn *next = e->waiting;
+    e->waiting = next->wait_next;
+    next->waits = false;
+    conn_defer(next);
+  }
+}
+
 /* The TLS handshake of the next layer, with whoever conn_peer_host() is now. */
 static enum q_status conn_shake(struct conn *c, int level)
 {
@@ -380,10 +436,11 @@ static enum q_status conn_shake(struct conn *c, int level)
   struct str k = str_of(key, conn_session_key(c, key, sizeof key));
   struct tls_sessions *sessions = c->env->net->sessions;
   if(c->layers < level) {
+    bool known = tls_sessions_get(sessions, k, &session);
+    if(!known && conn_must_wait(c, k)) return Q_AGAIN;
     struct tls_config tc = {
       .roots = &c->env->net->roots, .bufs = &c->env->bufs, .host = conn_peer_host(c),
-      .wall_s = now_wall_s(c->env->net->now),
-      .resume = tls_sessions_get(sessions, k, &session) ? &session : NULL,
+      .wall_s = now_wall_s(c->env->net->now), .resume = known ? &session : NULL,
     };
     struct tls *t = tls_new(&tc);
     crypt_wipe(&session, sizeof session);
@@ -399,6 +456,7 @@ static enum q_status conn_shake(struct conn *c, int level)
     tls_session(t, &session);
     tls_sessions_put(sessions, k, &session);
     crypt_wipe(&session, sizeof session);
+    conn_leave(c);
     return Q_OK;
   }
   if(st == Q_EOF) st = conn_broken(c, "closed the connection");
@@ -449,6 +507,7 @@ static enum q_status conn_talk(struct conn *c)
 static void conn_free_opening(struct conn *c)
 {
   pump_timer_off(c->env->pump, &c->timer);
+  conn_leave(c);
   if(!c->opening) return;
   resolve_cancel(c->env->net->resolve, &c->opening->wait);
   mem_free(c->opening);
@@ -519,6 +578,9 @@ static void conn_on_timer(struct pump_timer *timer)
   } else if(c->step == CONN_CONNECT) {
     o->last_errno = ETIMEDOUT;
     conn_close_fd(c);
+  } else {
+    conn_leave(c); /* too slow to lead */
+    if(pump_timer_set(c->env->pump, timer, o->deadline_ms)) (void)conn_nomem(c);
   }
   conn_step(c);
   if(c->step >= CONN_OPEN) c->on_event(c, c->owner);
@@ -561,6 +623,12 @@ struct conn *conn_open(struct conn_env *e, const struct conn_want *w, void (*on_
     enum q_status st = proxy_parse(c->proxy, w->proxy, &err);
     if(st == Q_NOMEM) goto fail;
     if(st) (void)conn_fail(c, Q_PROXY, "%s", err.msg);
+  }
+  if(w->public_only && !resolve_mapped(e->net->resolve, w->host, w->port)) {
+    struct net_addr a;
+    c->opening->public_only = !c->proxy;
+    if(c->proxy && ((resolve_literal(w->host, w->port, &a) && !resolve_public(&a)) || str_ieq(w->host, S("localhost"))))
+      (void)conn_not_public(c);
   }
   if(pump_timer_set(e->pump, &c->timer, w->deadline_ms)) goto fail;
   conn_step(c);

@@ -34,6 +34,8 @@ struct conn_env {
   struct tls_bufs bufs;
   bool may_block;   /* in a job: resolve names on this thread */
   int open;         /* connections not closed */
+  struct conn *leader;  /* makes a first session that others wait for */
+  struct conn *waiting; /* those others */
   long full_handshakes, resumed_handshakes, connects;
 };
 
@@ -42,6 +44,7 @@ struct conn_want {
   int port;
   bool tls;
   struct str proxy;    /* URL or empty */
+  bool public_only;    /* refuse addresses that are not public, but those UPSTREAM_RESOLVE names; Q_BAD_VALUE */
   int64_t deadline_ms; /* absolute, of the pump's clock */
 };
 

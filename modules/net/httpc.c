@@ -24,7 +24,7 @@ struct httpc_link {
   struct httpc_link *prev, *next; /* idle ones, used last first */
   int64_t idle_until_ms;
   bool reused;
-  bool tls;
+  bool tls, public_only;
   int port;
   struct str host, proxy;         /* into text */
   char text[];
@@ -163,8 +163,8 @@ static struct httpc_link *httpc_take(struct httpc *h, const struct httpc_link *l
   for(struct httpc_link *l = h->newest, *next; l; l = next) {
     struct str in;
     next = l->next;
-    if(l->port != like->port || l->tls != like->tls || !str_ieq(l->host, like->host) ||
-       !str_eq(l->proxy, like->proxy)) continue;
+    if(l->port != like->port || l->tls != like->tls || l->public_only != like->public_only || 
+       !str_ieq(l->host, like->host) || !str_eq(l->proxy, like->proxy)) continue;
     if(conn_read(l->conn, &in) != Q_AGAIN) {
       httpc_drop_idle(h, l);
       continue;
@@ -213,7 +213,7 @@ static enum q_status httpc_connect(struct xchg_impl *m)
   struct httpc_link *l = m->link;
   struct conn_want w = {
     .host = l->host, .port = l->port, .tls = l->tls, .proxy = l->proxy,
-    .deadline_ms = pump_now(m->h->env.pump) + m->connect_ms,
+    .public_only = l->public_only, .deadline_ms = pump_now(m->h->env.pump) + m->connect_ms,
   };
   m->connected = false;
   l->reused = false;
@@ -349,7 +349,7 @@ static enum q_status httpc_write_head(struct xchg_impl *m, const struct xchg_req
   return Q_OK;
 }
 
-enum q_status xchg_start(struct xchg *x, struct httpc *h, const struct xchg_req *req)
+static enum q_status httpc_begin(struct xchg *x, struct httpc *h, const struct xchg_req *req, bool public_only)
 {
   struct url u;
   struct xchg_impl *m;
@@ -370,6 +370,7 @@ enum q_status xchg_start(struct xchg *x, struct httpc *h, const struct xchg_req 
   if(!m->link) goto fail;
   m->link->h = h;
   m->link->tls = url_tls(&u);
+  m->link->public_only = public_only;
   m->link->port = u.port;
   m->link->host = str_of(m->link->text, u.host.n);
   memcpy(m->link->text, u.host.p, u.host.n);
@@ -408,6 +409,16 @@ fail:
   mem_free(m->link);
   mem_free(m);
   return st;
+}
+
+enum q_status xchg_start(struct xchg *x, struct httpc *h, const struct xchg_req *req)
+{
+  return httpc_begin(x, h, req, false);
+}
+
+enum q_status xchg_start_public(struct xchg *x, struct httpc *h, const struct xchg_req *req)
+{
+  return httpc_begin(x, h, req, true);
 }
 
 bool xchg_sent_all(const struct xchg *x)
@@ -493,6 +504,11 @@ static enum q_status httpc_head(struct xchg_impl *m)
     if(!st) {
       conn_took(m->link->conn, dropped + r.head_n - had);
       m->in.n = r.head_n;
+      char *tight = m->in.cap > 2 * m->in.n ? mem_realloc(m->in.p, m->in.n) : NULL; /* a stream keeps its head for long */
+      if(tight) {
+        m->in.p = tight;
+        m->in.cap = m->in.n;
+      }
       m->head_done = true;
       return httpc_accept(m, &r);
     }
@@ -616,8 +632,9 @@ static enum q_status httpc_collect(struct xchg *x, int *status, struct strbuf *h
   return st;
 }
 
-enum q_status httpc_call(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
-                         int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err)
+static enum q_status httpc_wait(struct net *net, const struct now *now, const struct xchg_req *req, bool public_only,
+                                int64_t deadline_ms, int *status, struct strbuf *headers, struct strbuf *body,
+                                struct q_error *err)
 {
   struct httpc_wait w = { .x.on_ready = httpc_on_ready };
   struct pump *p = pump_new(now);
@@ -629,7 +646,7 @@ enum q_status httpc_call(struct net *net, const struct now *now, const struct xc
   if(!h) goto done;
   h->env.may_block = true;
   int64_t until_ms = pump_now(p) + deadline_ms;
-  st = xchg_start(&w.x, h, req);
+  st = httpc_begin(&w.x, h, req, public_only);
   words = st == Q_NOMEM ? words : "The URL is not acceptable.";
   if(st) goto done;
   for(st = Q_AGAIN; st == Q_AGAIN;) {
@@ -657,4 +674,16 @@ done:
   httpc_destroy(h);
   pump_destroy(p);
   return st;
+}
+
+enum q_status httpc_call(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
+                         int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err)
+{
+  return httpc_wait(net, now, req, false, deadline_ms, status, headers, body, err);
+}
+
+enum q_status httpc_call_public(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
+                                int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err)
+{
+  return httpc_wait(net, now, req, true, deadline_ms, status, headers, body, err);
 }

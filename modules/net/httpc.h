@@ -49,6 +49,10 @@ struct xchg {
 
 /* Starts; failures after this (also immediate ones) come by on_ready. Only Q_NOMEM or Q_BAD_VALUE (the URL) here. */
 enum q_status xchg_start(struct xchg *x, struct httpc *h, const struct xchg_req *req) Q_MUST_USE;
+/* The same for URLs given by clients: connects to public addresses only (checked after resolution; UPSTREAM_RESOLVE may
+ * name others), else fails with Q_BAD_VALUE. Behind a proxy, who resolves for himself, only literals can be checked.
+ * A redirect is an exchange of its own and must be started in the same way. */
+enum q_status xchg_start_public(struct xchg *x, struct httpc *h, const struct xchg_req *req) Q_MUST_USE;
 enum q_status xchg_head(struct xchg *x, struct xchg_head *head) Q_MUST_USE; /* Q_OK | Q_AGAIN | trouble */
 struct str xchg_header(const struct xchg *x, struct str name); /* after the head; empty if absent */
 /* The next decoded piece of the body (chunks removed, gzip inflated). Q_OK: *out has bytes. Q_AGAIN. Q_EOF: complete
@@ -64,5 +68,8 @@ void xchg_close(struct xchg *x);
  * words. Blocks; never call it on a pump. */
 enum q_status httpc_call(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
                          int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err) Q_MUST_USE;
+/* The same with the rule of xchg_start_public(). */
+enum q_status httpc_call_public(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
+                                int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err) Q_MUST_USE;
 
 #endif

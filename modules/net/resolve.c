@@ -59,8 +59,7 @@ static void resolve_set_port(struct net_addr *a, int port)
   else a->u.v6.sin6_port = htons((uint16_t)port);
 }
 
-/* An IPv4 or IPv6 literal, the latter with or without brackets. */
-static bool resolve_literal(struct str host, int port, struct net_addr *a)
+bool resolve_literal(struct str host, int port, struct net_addr *a)
 {
   char z[64];
   memset(a, 0, sizeof *a);
@@ -150,6 +149,34 @@ static const struct resolve_row *resolve_row(const struct resolve *r, struct str
 bool resolve_mapped(const struct resolve *r, struct str host, int port)
 {
   return resolve_row(r, host, port) != NULL;
+}
+
+static bool resolve_public_v4(uint32_t a)
+{
+  static const struct { uint32_t net; int bits; } closed[] = {
+    { 0x00000000, 8 },  { 0x0a000000, 8 },  { 0x64400000, 10 }, { 0x7f000000, 8 },  { 0xa9fe0000, 16 },
+    { 0xac100000, 12 }, { 0xc0000000, 24 }, { 0xc0000200, 24 }, { 0xc0586300, 24 }, { 0xc0a80000, 16 },
+    { 0xc6120000, 15 }, { 0xc6336400, 24 }, { 0xcb007100, 24 }, { 0xe0000000, 3 },
+  };
+  for(size_t i = 0; i < sizeof closed / sizeof closed[0]; i++)
+    if((a ^ closed[i].net) >> (32 - closed[i].bits) == 0) return false;
+  return true;
+}
+
+static uint32_t resolve_be32(const unsigned char *p)
+{
+  return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+bool resolve_public(const struct net_addr *a)
+{
+  static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+  if(a->u.any.sa_family == AF_INET) return resolve_public_v4(ntohl(a->u.v4.sin_addr.s_addr));
+  const unsigned char *p = a->u.v6.sin6_addr.s6_addr;
+  uint32_t top = resolve_be32(p);
+  if(memcmp(p, mapped, sizeof mapped) == 0) return resolve_public_v4(resolve_be32(p + 12));
+  if(top >> 16 == 0x2002) return resolve_public_v4(resolve_be32(p + 2));  /* 6to4 carries an IPv4 address */
+  return top >> 29 == 1 && top != 0x20010db8 && top != 0x20010000;        /* 2000::/3 but examples and Teredo */
 }
 
 /* Without asking anyone. */

@@ -50,5 +50,9 @@ void resolve_cancel(struct resolve *r, struct resolve_wait *w); /* afterwards fn
 enum q_status resolve_now(struct resolve *r, struct str host, int port, struct resolved *out) Q_MUST_USE;
 /* True if the table names this host and port: such hosts pass the check for public addresses. */
 bool resolve_mapped(const struct resolve *r, struct str host, int port);
+/* False for loopback, private, link-local, multicast, documentation, shared and translated addresses. */
+bool resolve_public(const struct net_addr *a);
+/* An address literal, with or without brackets, as an address. */
+bool resolve_literal(struct str host, int port, struct net_addr *a);
 
 #endif

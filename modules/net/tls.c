@@ -94,7 +94,6 @@ bool tls_sessions_get(struct tls_sessions *s, struct str key, br_ssl_session_par
 
 void tls_sessions_put(struct tls_sessions *s, struct str key, const br_ssl_session_parameters *p)
 {
-  if(!p->session_id_len) return; /* the peer keeps no sessions */
   pthread_mutex_lock(&s->lock);
   struct tls_session_slot *slot = tls_sessions_slot(s, key, true);
   if(slot) {

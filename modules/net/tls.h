@@ -27,7 +27,7 @@ unsigned char *tls_bufs_get(struct tls_bufs *b) Q_MUST_USE; /* NULL: out of memo
 void tls_bufs_put(struct tls_bufs *b, unsigned char *p);    /* takes NULL */
 void tls_bufs_free(struct tls_bufs *b);
 
-/* Sessions by "host:port", the least recently used forgotten first. */
+/* Sessions by "host:port", the least recently used forgotten first. One without an id says that the peer keeps none. */
 struct tls_sessions;
 struct tls_sessions *tls_sessions_new(void) Q_MUST_USE;
 void tls_sessions_destroy(struct tls_sessions *s);

@@ -630,11 +630,116 @@ static void t_many_at_once(void)
   peer_stop(p);
 }
 
+/* Many that begin together: one makes the session, the others wait for it and resume. A leader that hangs, fails or
+ * brings no session does not hold them for long. */
+static atomic_int herd_count;
+static void serve_first_hangs(struct peer_conn *c)
+{
+  struct pollfd pf = { .fd = c->fd, .events = POLLRDHUP };
+  struct peer_cache cache;
+  if(atomic_fetch_add(&herd_count, 1) == 0) {
+    (void)poll(&pf, 1, 8000);
+    return;
+  }
+  peer_start_tls(c, c->peer->ctx, &cache);
+  serve_echo(c);
+}
+
+static void t_herd(void)
+{
+  enum { MANY = 60 };
+  static const struct peer_cert *good;
+  good = peer_cert("good");
+  static const struct { const char *name; bool cache, hang; const char *host; int full, resumed, failed; } rows[] = {
+    { "session", true, false, "upstream.test", 1, MANY - 1, 0 },
+    { "no session", false, false, "upstream.test", MANY, 0, 0 },
+    { "hanging leader", true, true, "upstream.test", -1, -1, 1 },
+    { "wrong name", true, false, "evil.test", 0, 0, MANY },
+  };
+  for(size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+    struct world w;
+    struct conn *c[MANY];
+    t_row = rows[k].name;
+    atomic_store(&herd_count, 0);
+    struct peer *p = peer_start(rows[k].hang ? NULL : good, rows[k].cache, rows[k].hang ? serve_first_hangs : serve_echo,
+                                (void *)(uintptr_t)good);
+    world_rows[0] = (struct net_resolve){ rows[k].host, 443, "127.0.0.1", p->port };
+    world_open(&w, peer_file("ca.pem"), 1);
+    pump_turn(w.pump, 0);
+    struct conn_want want = { .host = str_z(rows[k].host), .port = 443, .tls = true,
+                              .deadline_ms = pump_now(w.pump) + 3000 };
+    for(int i = 0; i < MANY; i++) c[i] = conn_open(&w.env, &want, on_event, &w);
+    if(k == 0) { /* those that go while they wait, and the leader itself, leave the line in order */
+      conn_close(c[MANY - 1]);
+      pump_turn(w.pump, 1);
+      conn_close(c[MANY - 2]);
+      for(int i = MANY - 2; i < MANY; i++) c[i] = conn_open(&w.env, &want, on_event, &w);
+    }
+    int open = 0, failed = 0;
+    int64_t from = now_mono_ms(&now_real), rest_ms = 0;
+    for(int turn = 0; turn < 5000 && open + failed < MANY; turn++) {
+      pump_turn(w.pump, 20);
+      open = failed = 0;
+      for(int i = 0; i < MANY; i++) {
+        open += conn_status(c[i]) == Q_OK;
+        failed += conn_status(c[i]) != Q_OK && conn_status(c[i]) != Q_AGAIN;
+      }
+      if(!rest_ms && open == MANY - 1) rest_ms = now_mono_ms(&now_real) - from;
+    }
+    CHECK_INT(failed, rows[k].failed);
+    CHECK_INT(open, MANY - rows[k].failed);
+    if(rows[k].full >= 0) {
+      CHECK_INT(w.env.full_handshakes, rows[k].full);
+      CHECK_INT(w.env.resumed_handshakes, rows[k].resumed);
+    } else {
+      CHECK(rest_ms > 0 && rest_ms < 2500);
+    }
+    CHECK(w.env.leader == NULL && w.env.waiting == NULL);
+    for(int i = 0; i < MANY; i++) conn_close(c[i]);
+    world_close(&w);
+    peer_stop(p);
+  }
+}
+
+static void t_public_only(void)
+{
+  struct world w;
+  struct peer *p = peer_start(NULL, false, serve_echo, NULL);
+  static const struct { const char *host, *proxy; enum q_status st; const char *words; } rows[] = {
+    { "127.0.0.1", "", Q_BAD_VALUE, "127.0.0.1 is no public address." },
+    { "::1", "", Q_BAD_VALUE, "::1 is no public address." },
+    { "::ffff:10.1.2.3", "", Q_BAD_VALUE, "::ffff:10.1.2.3 is no public address." },
+    { "localhost", "", Q_BAD_VALUE, "localhost is no public address." },
+    { "127.1", "", Q_BAD_VALUE, "127.1 is no public address." },
+    { "169.254.169.254", "http://proxy.test", Q_BAD_VALUE, "169.254.169.254 is no public address." },
+    { "LocalHost", "http://proxy.test", Q_BAD_VALUE, "LocalHost is no public address." },
+    { "mapped.test", "", Q_OK, "" },
+  };
+  world_rows[0] = (struct net_resolve){ "mapped.test", 0, "127.0.0.1", p->port };
+  world_rows[1] = (struct net_resolve){ "proxy.test", 0, "127.0.0.1", p->port };
+  world_open(&w, peer_file("ca.pem"), 2);
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    t_row = rows[i].host;
+    pump_turn(w.pump, 0);
+    struct conn_want want = { .host = str_z(rows[i].host), .port = 80, .proxy = str_z(rows[i].proxy),
+                              .public_only = true, .deadline_ms = pump_now(w.pump) + 3000 };
+    struct conn *c = conn_open(&w.env, &want, on_event, &w);
+    for(int k = 0; conn_status(c) == Q_AGAIN && k < 200; k++) pump_turn(w.pump, 20);
+    CHECK_INT(conn_status(c), rows[i].st);
+    CHECK_Z(conn_words(c), rows[i].words);
+    conn_close(c);
+  }
+  CHECK_INT(w.env.connects, 1);
+  world_close(&w);
+  peer_stop(p);
+}
+
 int main(int argc, char **argv)
 {
   static const struct t_test tests[] = {
     T(t_plain), T(t_tls), T(t_rest_is_small), T(t_tls_trouble), T(t_unreachable), T(t_proxies), T(t_double_resume),
     T(t_bytewise), T(t_faults), T(t_many_at_once),
+    T(t_herd), T(t_public_only),
   };
   peer_make_certs();
   int bad = t_main(tests, (int)(sizeof tests / sizeof tests[0]), argc, argv);

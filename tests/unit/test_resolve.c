@@ -222,4 +222,27 @@ static void t_bounded(void)
   CHECK_INT(last.calls, 0);
 }
 
-T_MAIN(T(t_at_once), T(t_single_flight), T(t_failure_is_short), T(t_bounded))
+static void t_public(void)
+{
+  static const struct { const char *addr; bool open; } rows[] = {
+    { "8.8.8.8", true }, { "1.1.1.1", true }, { "0.0.0.0", false }, { "10.255.0.1", false }, { "11.0.0.1", true },
+    { "100.63.255.255", true }, { "100.64.0.0", false }, { "100.127.255.255", false }, { "100.128.0.0", true },
+    { "127.0.0.1", false }, { "127.255.255.255", false }, { "169.254.169.254", false }, { "169.253.0.1", true },
+    { "172.15.255.255", true }, { "172.16.0.0", false }, { "172.31.255.255", false }, { "172.32.0.0", true },
+    { "192.0.0.8", false }, { "192.0.2.1", false }, { "192.168.1.1", false }, { "192.169.1.1", true },
+    { "198.17.255.255", true }, { "198.18.0.1", false }, { "198.19.255.255", false }, { "198.20.0.0", true },
+    { "198.51.100.7", false }, { "203.0.113.7", false }, { "223.255.255.255", true }, { "224.0.0.1", false },
+    { "240.0.0.1", false }, { "255.255.255.255", false }, { "::", false }, { "::1", false }, { "fe80::1", false },
+    { "fc00::1", false }, { "fd12::1", false }, { "ff02::1", false }, { "2001:db8::1", false }, { "2001::1", false },
+    { "2606:4700::1111", true }, { "::ffff:127.0.0.1", false }, { "::ffff:8.8.8.8", true }, { "64:ff9b::a00:1", false },
+    { "2002:7f00:1::", false }, { "2002:808:808::1", true }, { "::127.0.0.1", false },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct net_addr a;
+    t_row = rows[i].addr;
+    CHECK(resolve_literal(str_z(rows[i].addr), 1, &a));
+    CHECK_INT(resolve_public(&a), rows[i].open);
+  }
+}
+
+T_MAIN(T(t_public), T(t_at_once), T(t_single_flight), T(t_failure_is_short), T(t_bounded))
