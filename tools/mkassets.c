@@ -73,7 +73,7 @@ static void name_by_hash(struct file *f)
 static void rewrite(struct file *page)
 {
   for(int i = 0; i < file_n; i++) {
-    char quoted[160], instead[200];
+    char quoted[sizeof files[i].name + 4], instead[sizeof files[i].path + 4];
     if(!files[i].hashed) continue;
     snprintf(quoted, sizeof quoted, "\"/%s\"", files[i].name);
     snprintf(instead, sizeof instead, "\"%s\"", files[i].path);

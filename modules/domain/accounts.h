@@ -12,6 +12,8 @@
 enum q_status accounts_load(struct app *a, struct q_error *e) Q_MUST_USE;
 /* ACCOUNTS of the environment: those that are not there yet. */
 enum q_status accounts_from_env(struct app *a, struct q_error *e) Q_MUST_USE;
+/* Seals every account anew, with the first key of SECRET_KEY. */
+enum q_status accounts_reseal(struct app *a) Q_MUST_USE;
 /* Writes all dirty accounts in one commit. */
 enum q_status accounts_save(struct app *a) Q_MUST_USE;
 

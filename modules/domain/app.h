@@ -30,6 +30,7 @@ struct app;
 struct login;
 struct keeper;
 struct chat;
+struct tidy;
 
 /* One event loop and what is its own. */
 struct app_pump {
@@ -39,7 +40,8 @@ struct app_pump {
   struct httpc *httpc;
   struct crypt_rng rng;
   struct chat *chats;      /* all that run here */
-  int tidying;             /* calls of domain/tidy under way */
+  atomic_int tidying;      /* calls of domain/tidy under way */
+  struct tidy *tidies;     /* all of them */
   struct strbuf scratch;   /* for one event's output; used and emptied within a callback */
   pthread_t thread;
   bool started;
@@ -63,6 +65,7 @@ struct app {
   struct gate_shared *gates;
   struct app_pump pumps[APP_PUMPS_MAX];
   int pump_n;
+  char made_key[KEYS_TEXT]; /* the admin key if one was made at this start: main shows it once and wipes it */
   int64_t started_ms;      /* wall clock */
   atomic_bool draining;
   atomic_int chats_open;   /* chats on all pumps */

@@ -343,7 +343,7 @@ static void login_job(struct job *j)
 static void login_pump(struct login *l)
 {
   struct config *c = app_config(l->app);
-  int bound = c->batch_login_concurrency;
+  int bound = (int)c->batch_login_concurrency;
   config_unref(c);
   for(struct login_run *r = l->runs, *next; r && l->started < bound; r = next) {
     next = r->next;

@@ -10,6 +10,7 @@ enum tidy_kind { TIDY_STOP, TIDY_DELETE, TIDY_STOCK };
 
 struct tidy {
   struct app_pump *ap;
+  struct tidy *next, **at;
   enum tidy_kind kind;
   struct account *account;
   struct secret *token, *proxy;
@@ -25,15 +26,15 @@ struct tidy {
 
 static void tidy_ready(struct xchg *x);
 
-int tidy_running(const struct app_pump *p)
+int tidy_running(struct app_pump *p)
 {
-  return p->tidying;
+  return atomic_load(&p->tidying);
 }
 
 static void tidy_free(struct pump_task *task)
 {
   struct tidy *t = (struct tidy *)((char *)task - offsetof(struct tidy, bury));
-  t->ap->tidying--;
+  atomic_fetch_sub(&t->ap->tidying, 1);
   pool_unkeep(t->ap->app->pool, t->account);
   secret_unref(t->token);
   secret_unref(t->proxy);
@@ -54,6 +55,8 @@ static void tidy_end(struct tidy *t, bool ok, const char *words)
   struct app *a = t->ap->app;
   static const char *const what[] = { "stop", "delete", "new chat for the stock" };
   tidy_close(t);
+  *t->at = t->next;
+  if(t->next) t->next->at = t->at;
   if(!ok) LOG_DEBUG(a->log, "tidy", "", "%s on %s failed: %s", what[t->kind], t->account->label, words);
   if(t->kind == TIDY_STOP) atomic_fetch_add(&a->counts.stops, 1);
   if(t->kind == TIDY_DELETE && ok) atomic_fetch_add(&a->counts.deletes, 1);
@@ -113,7 +116,7 @@ static void tidy_late(struct pump_timer *timer)
 
 static struct tidy *tidy_new(struct app_pump *p, enum tidy_kind kind, const struct lease *who, struct str chat_id)
 {
-  if(p->tidying >= TIDY_MAX) {
+  if(atomic_load(&p->tidying) >= TIDY_MAX) {
     LOG_WARN(p->app->log, "tidy", "", "too many calls in the background, one was dropped");
     return NULL;
   }
@@ -129,7 +132,11 @@ static struct tidy *tidy_new(struct app_pump *p, enum tidy_kind kind, const stru
   t->x.on_ready = tidy_ready;
   str_copy(t->chat_id, sizeof t->chat_id, chat_id);
   pool_keep(p->app->pool, t->account);
-  p->tidying++;
+  atomic_fetch_add(&p->tidying, 1);
+  t->next = p->tidies;
+  t->at = &p->tidies;
+  if(t->next) t->next->at = &t->next;
+  p->tidies = t;
   return t;
 }
 
@@ -191,4 +198,9 @@ void tidy_stock(struct app_pump *p, const struct lease *who, struct str model)
   str_copy(t->model, sizeof t->model, model);
   qwen_req_new_chat(model, "t2t", wall, &body);
   tidy_go(t, "POST", "/api/v2/chats/new", STR_NONE, &body, TIDY_MS);
+}
+
+void tidy_end_all(struct app_pump *p)
+{
+  while(p->tidies) tidy_end(p->tidies, false, "the gateway ends");
 }

@@ -5,8 +5,6 @@
 
 #include "base/mem.h"
 
-/* civetweb poisons the allocation names for its own use; ours come from base/mem.h. */
-
 enum {
   SERVER_SLOTS = 256,               /* requests in civetweb's queue or hands */
   SERVER_FIRST_ID = 0x40000000,     /* far above any descriptor: a system call on it is EBADF */
@@ -151,7 +149,7 @@ static void mg_cry_internal_impl(const struct mg_connection *conn, const char *f
   char text[300];
   (void)func;
   (void)line;
-  vsnprintf(text, sizeof text, fmt, ap);
+  mg_vsnprintf(NULL, NULL, text, sizeof text, fmt, ap);
   struct mg_context *mg = conn ? conn->phys_ctx : NULL;
   struct server *s = mg ? mg_get_user_data(mg) : NULL;
   if(s) LOG_DEBUG(s->config.log, "civetweb", "", "%s", text);
@@ -175,9 +173,9 @@ struct server *server_new(const struct server_config *c)
   s->config = *c;
   pthread_mutex_init(&s->lock, NULL);
   for(int i = 0; i < SERVER_SLOTS; i++) s->free_slots[s->free_n++] = i;
-  snprintf(threads, sizeof threads, "%d", c->threads);
-  snprintf(head_max, sizeof head_max, "%d", HTTP1_HEAD_MAX + 16);
-  snprintf(queue, sizeof queue, "%d", SERVER_SLOTS + 1);
+  mg_snprintf(NULL, NULL, threads, sizeof threads, "%d", c->threads);
+  mg_snprintf(NULL, NULL, head_max, sizeof head_max, "%d", HTTP1_HEAD_MAX + 16);
+  mg_snprintf(NULL, NULL, queue, sizeof queue, "%d", SERVER_SLOTS + 1);
   mg_init_library(0);
   s->mg = mg_start(&callbacks, s, options);
   if(s->mg) return s;

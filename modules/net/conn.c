@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "net/tcp.h"
 
-enum { CONN_TRY_MIN_MS = 300, CONN_TRY_MAX_MS = 2000, CONN_LEAD_MS = 1000, CONN_LAYERS = 2 };
+enum { CONN_TRY_MIN_MS = 300, CONN_TRY_MAX_MS = 2000, CONN_LEAD_MS = 1000, CONN_TURN_READS = 16, CONN_LAYERS = 2 };
 
 enum conn_step { CONN_RESOLVE, CONN_CONNECT, CONN_PROXY_TLS, CONN_TALK, CONN_TLS, CONN_OPEN, CONN_FAILED };
 
@@ -42,6 +42,7 @@ struct conn {
   bool hup;                 /* the peer's end was seen: read on until it shows */
   bool eof;
   bool granted;             /* this turn's expensive step is ours */
+  unsigned reads;           /* in this turn: a fast peer must not starve the others */
   int write_errno;
 
   unsigned char *rx;        /* received and not taken; NULL: nothing */
@@ -142,12 +143,24 @@ static void conn_drop_rx(struct conn *c)
   c->rx_at = c->rx_n = 0;
 }
 
+static void conn_defer(struct conn *c)
+{
+  if(c->deferred) return;
+  c->deferred = true;
+  pump_defer(c->env->pump, &c->task);
+}
+
 static enum q_status conn_recv(struct conn *c, struct str *out)
 {
   const struct transport *io = c->env->net->transport;
   if(c->rx_at == c->rx_n) {
     if(c->eof) return Q_EOF;
     if(!c->readable) return Q_AGAIN;
+    if(c->reads >= CONN_TURN_READS) {
+      conn_defer(c);
+      return Q_AGAIN;
+    }
+    c->reads++;
     if(!c->rx && !(c->rx = tls_bufs_get(&c->env->bufs))) return conn_nomem(c);
     long n;
     do n = io->read(io->ctx, c->io.fd, c->rx, TLS_BUF);
@@ -214,13 +227,6 @@ static enum q_status conn_push_out(struct conn *c, int level)
     if(st || !took) return st;
     tls_out_took(t, took);
   }
-}
-
-static void conn_defer(struct conn *c)
-{
-  if(c->deferred) return;
-  c->deferred = true;
-  pump_defer(c->env->pump, &c->task);
 }
 
 static enum q_status conn_pull(struct conn *c, int level, struct str *out)
@@ -547,6 +553,7 @@ static void conn_event(struct conn *c)
 {
   bool opening = c->step < CONN_OPEN;
   c->granted = false;
+  c->reads = 0;
   if(opening) conn_step(c);
   if(opening && c->step < CONN_OPEN) return;
   c->on_event(c, c->owner);

@@ -504,7 +504,8 @@ static enum q_status httpc_head(struct xchg_impl *m)
     if(!st) {
       conn_took(m->link->conn, dropped + r.head_n - had);
       m->in.n = r.head_n;
-      char *tight = m->in.cap > 2 * m->in.n ? mem_realloc(m->in.p, m->in.n) : NULL; /* a stream keeps its head for long */
+      /* A stream keeps its head for long. */
+      char *tight = m->in.cap > 2 * m->in.n ? mem_realloc(m->in.p, m->in.n) : NULL;
       if(tight) {
         m->in.p = tight;
         m->in.cap = m->in.n;

@@ -70,6 +70,7 @@ enum q_status httpc_call(struct net *net, const struct now *now, const struct xc
                          int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err) Q_MUST_USE;
 /* The same with the rule of xchg_start_public(). */
 enum q_status httpc_call_public(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
-                                int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err) Q_MUST_USE;
+                                int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err)
+  Q_MUST_USE;
 
 #endif

@@ -1,6 +1,6 @@
 /* net.h - what all ways to the upstream share: trust, TLS sessions, names, addresses given by hand.
  *
- * Threads: locked. Memory: the net copies its settings; it outlives every httpc. */
+ * Threads: locked. Memory: the net copies its settings; it outlives every httpc and the jobs it was given. */
 #ifndef Q2A_NET_NET_H
 #define Q2A_NET_NET_H
 

@@ -1,0 +1,239 @@
+#include "domain/accounts.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "proto/json.h"
+#include "proto/jwt.h"
+
+enum { ACCOUNTS_VERSION = 1, ACCOUNTS_RECORD_MAX = 256 * 1024 };
+
+static void accounts_key(struct strbuf *b, const char *email)
+{
+  strbuf_lit(b, "acct/");
+  strbuf_addz(b, email);
+}
+
+/* ---- out ---- */
+
+static enum q_status accounts_secret(const struct seal *s, struct str record, const char *name, const struct secret *x, struct strbuf *b)
+{
+  struct strbuf sealed = STRBUF(ACCOUNTS_RECORD_MAX);
+  if(!x || !x->n) return Q_OK;
+  enum q_status st = seal_text(s, record, secret_str(x), &sealed);
+  strbuf_fmt(b, ",\"%s\":", name);
+  strbuf_json(b, strbuf_str(&sealed));
+  strbuf_free(&sealed);
+  return st;
+}
+
+static void accounts_features(const struct account *a, struct strbuf *b)
+{
+  bool any = false;
+  for(int f = 0; f < FEATURE_COUNT; f++) {
+    const struct feature_state *x = &a->features[f];
+    if(x->state == ACCOUNT_ACTIVE) continue;
+    strbuf_addz(b, any ? ",\"" : ",\"features\":{\"");
+    any = true;
+    strbuf_fmt(b, "%s\":{\"state\":\"%s\",\"why\":\"%s\",\"until\":%lld,\"step\":%d,\"message\":", feature_name((enum feature)f),
+               account_state_name(x->state), status_row(x->why)->name, (long long)x->until_ms, x->busy_step);
+    strbuf_json(b, str_z(x->words ? x->words : ""));
+    strbuf_addc(b, '}');
+  }
+  if(any) strbuf_addc(b, '}');
+}
+
+static enum q_status accounts_record(const struct seal *s, const struct account *a, struct str key, struct strbuf *b)
+{
+  strbuf_addc(b, ACCOUNTS_VERSION);
+  strbuf_lit(b, "{\"email\":");
+  strbuf_json(b, str_z(a->email));
+  strbuf_fmt(b, ",\"kind\":\"web\",\"createdAt\":%lld,\"expires\":%lld,\"exchange\":%s,\"env\":%s,\"state\":\"%s\",\"why\":\"%s\",\"message\":",
+             (long long)a->created_ms, (long long)a->expires_ms, a->exchange ? "true" : "false", a->from_env ? "true" : "false",
+             account_state_name(a->whole), status_row(a->whole_why)->name);
+  strbuf_json(b, str_z(a->whole_words ? a->whole_words : ""));
+  accounts_features(a, b);
+  enum q_status st = accounts_secret(s, key, "password", a->password, b);
+  if(!st) st = accounts_secret(s, key, "token", a->token, b);
+  if(!st) st = accounts_secret(s, key, "refresh", a->refresh, b);
+  if(!st) st = accounts_secret(s, key, "proxy", a->proxy, b);
+  strbuf_addc(b, '}');
+  return st ? st : b->err;
+}
+
+/* Records are written while the pool's lock is held, the commit happens afterwards. */
+struct accounts_saving {
+  struct app *app;
+  struct strbuf keys[64], values[64];
+  struct account *who[64];
+  int n;
+  enum q_status st;
+};
+
+static void accounts_collect(void *ctx, struct account *a)
+{
+  struct accounts_saving *s = ctx;
+  if(!a->dirty || s->st || s->n == 64) return;
+  struct strbuf *key = &s->keys[s->n], *value = &s->values[s->n];
+  *key = STRBUF(1024);
+  *value = STRBUF(ACCOUNTS_RECORD_MAX);
+  accounts_key(key, a->email);
+  s->st = key->err ? key->err : accounts_record(s->app->seal, a, strbuf_str(key), value);
+  s->who[s->n++] = a;
+  if(!s->st) a->dirty = false;
+}
+
+static void accounts_redirty(void *ctx, struct account *a)
+{
+  struct accounts_saving *s = ctx;
+  for(int i = 0; i < s->n; i++) a->dirty |= s->who[i] == a;
+}
+
+enum q_status accounts_save(struct app *app)
+{
+  struct accounts_saving *s = mem_zalloc(sizeof *s);
+  struct store_op ops[64];
+  enum q_status st = s ? Q_OK : Q_NOMEM;
+  for(bool more = true; more && !st;) {
+    s->app = app;
+    s->n = 0;
+    s->st = Q_OK;
+    pool_each(app->pool, accounts_collect, s);
+    st = s->st;
+    for(int i = 0; i < s->n; i++) ops[i] = (struct store_op){ strbuf_str(&s->keys[i]), strbuf_str(&s->values[i]), false };
+    if(!st && s->n) st = app->store->ops->commit(app->store, ops, s->n);
+    if(st && s->n) pool_each(app->pool, accounts_redirty, s);
+    more = s->n == 64;
+    for(int i = 0; i < s->n; i++) {
+      strbuf_free(&s->keys[i]);
+      strbuf_free(&s->values[i]);
+    }
+  }
+  mem_free(s);
+  return st;
+}
+
+static void accounts_mark(void *ctx, struct account *a)
+{
+  (void)ctx;
+  a->dirty = true;
+}
+
+enum q_status accounts_reseal(struct app *app)
+{
+  pool_each(app->pool, accounts_mark, NULL);
+  return accounts_save(app);
+}
+
+/* ---- in ---- */
+
+static enum q_status accounts_why(struct str name)
+{
+  for(int i = 0; i < Q_STATUS_COUNT; i++)
+    if(str_eq(name, str_z(status_row((enum q_status)i)->name))) return (enum q_status)i;
+  return Q_UP_ERROR;
+}
+
+/* An opened secret; NULL if the member is missing. *bad: it could not be opened. */
+static struct secret *accounts_open(const struct seal *s, struct str record, const struct json *root, const char *name, bool *bad)
+{
+  struct strbuf plain = STRBUF(ACCOUNTS_RECORD_MAX);
+  struct str sealed = json_str(json_get(root, name));
+  struct secret *x = NULL;
+  if(sealed.n) {
+    if(seal_plain(s, record, sealed, &plain)) *bad = true;
+    else x = secret_new(strbuf_str(&plain));
+  }
+  if(plain.p) crypt_wipe(plain.p, plain.n);
+  strbuf_free(&plain);
+  return x;
+}
+
+static void accounts_read_features(struct account *a, const struct json *list)
+{
+  for json_each(m, list) {
+    enum feature f = feature_by_name(m->key);
+    enum account_state s = account_state_by_name(json_str(json_get(m, "state")));
+    int64_t until = 0, step = 0;
+    char words[304];
+    if(f == FEATURE_COUNT || (s != ACCOUNT_COOLING && s != ACCOUNT_LIMITED)) continue;
+    (void)json_int(json_get(m, "until"), &until);
+    (void)json_int(json_get(m, "step"), &step);
+    str_copy(words, sizeof words, json_str(json_get(m, "message")));
+    account_rest(a, f, s, accounts_why(json_str(json_get(m, "why"))), words, until);
+    a->features[f].busy_step = step > 0 && step < 10 ? (int)step : 0;
+  }
+}
+
+static struct account *accounts_read(const struct seal *s, struct str key, struct str value)
+{
+  struct arena arena = ARENA(4 * ACCOUNTS_RECORD_MAX);
+  struct account *a = NULL;
+  bool bad = value.n == 0 || value.p[0] != ACCOUNTS_VERSION;
+  const struct json *root = bad ? NULL : json_parse(&arena, str_sub(value, 1, value.n), 16, NULL);
+  struct str email = json_str(json_get(root, "email"));
+  if(email.n) a = account_new(email, STR_NONE, STR_NONE);
+  if(a) {
+    char words[304];
+    a->password = accounts_open(s, key, root, "password", &bad);
+    a->token = accounts_open(s, key, root, "token", &bad);
+    a->refresh = accounts_open(s, key, root, "refresh", &bad);
+    a->proxy = accounts_open(s, key, root, "proxy", &bad);
+    (void)json_int(json_get(root, "expires"), &a->expires_ms);
+    (void)json_int(json_get(root, "createdAt"), &a->created_ms);
+    a->exchange = json_true(json_get(root, "exchange"));
+    a->from_env = json_true(json_get(root, "env"));
+    a->token_no = a->token != NULL;
+    str_copy(words, sizeof words, json_str(json_get(root, "message")));
+    enum account_state whole = account_state_by_name(json_str(json_get(root, "state")));
+    if(whole != ACCOUNT_STATE_COUNT && whole != ACCOUNT_ACTIVE) account_set_whole(a, whole, accounts_why(json_str(json_get(root, "why"))), words);
+    accounts_read_features(a, json_get(root, "features"));
+    a->dirty = false;
+  }
+  if(a && bad) {
+    account_free(a);
+    a = NULL;
+  }
+  arena_free(&arena);
+  return a;
+}
+
+struct accounts_loading { struct app *app; int loaded, bad; enum q_status st; };
+
+static bool accounts_load_one(void *ctx, struct str key, struct str value)
+{
+  struct accounts_loading *l = ctx;
+  struct account *a = accounts_read(l->app->seal, key, value);
+  if(!a) {
+    l->bad++;
+    return true;
+  }
+  enum q_status st = pool_add(l->app->pool, a);
+  if(st == Q_NOMEM) l->st = st;
+  l->loaded += !st;
+  return !l->st;
+}
+
+enum q_status accounts_load(struct app *app, struct q_error *e)
+{
+  struct accounts_loading l = { .app = app };
+  enum q_status st = app->store->ops->scan(app->store, S("acct/"), accounts_load_one, &l);
+  if(!st) st = l.st;
+  if(l.bad) LOG_ERROR(app->log, "accounts", "", "%d stored accounts cannot be read; they stay in the store", l.bad);
+  if(st) status_fail(e, st, NULL, "The accounts cannot be read from the store.");
+  return st;
+}
+
+enum q_status accounts_from_env(struct app *app, struct q_error *e)
+{
+  const struct config *c = app->config;
+  for(int i = 0; i < c->accounts_n; i++) {
+    struct account *a = account_new(str_z(c->accounts[i].email), str_z(c->accounts[i].password), str_z(c->accounts[i].proxy));
+    if(!a) return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
+    a->from_env = a->dirty = true;
+    a->created_ms = now_wall_ms(app->now);
+    enum q_status st = pool_add(app->pool, a);
+    if(st && st != Q_EXISTS) return status_fail(e, st, NULL, "Out of memory.");
+  }
+  return Q_OK;
+}

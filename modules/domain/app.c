@@ -1,0 +1,379 @@
+#include "domain/app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "domain/accounts.h"
+#include "domain/chat.h"
+#include "domain/keeper.h"
+#include "domain/login.h"
+#include "domain/tidy.h"
+
+enum {
+  APP_SCRATCH_MAX = 80 * 1024 * 1024,
+  APP_PUMP_STACK = 512 * 1024,
+  APP_STUCK_MS = 5000,
+  APP_TIDY_MS = 3000        /* how long the end waits for stops and deletions */
+};
+
+struct config *app_config(struct app *a)
+{
+  pthread_mutex_lock(&a->lock);
+  struct config *c = config_ref(a->config);
+  pthread_mutex_unlock(&a->lock);
+  return c;
+}
+
+struct models *app_models(struct app *a, const char **source)
+{
+  static const char *const names[] = { "builtin", "cached", "live" };
+  pthread_mutex_lock(&a->lock);
+  struct models *m = models_ref(a->models);
+  if(source) *source = names[a->models_from];
+  pthread_mutex_unlock(&a->lock);
+  return m;
+}
+
+void app_set_models(struct app *a, struct models *m, bool live)
+{
+  pthread_mutex_lock(&a->lock);
+  struct models *old = a->models;
+  a->models = m;
+  a->models_from = live ? MODELS_LIVE : MODELS_CACHED;
+  if(live) a->models_at_ms = now_wall_ms(a->now);
+  pthread_mutex_unlock(&a->lock);
+  models_unref(old);
+}
+
+struct app_pump *app_pump_of(struct app *a, const struct pump *p)
+{
+  int i = 0;
+  while(i + 1 < a->pump_n && a->pumps[i].pump != p) i++;
+  return &a->pumps[i];
+}
+
+/* ---- birth ---- */
+
+static enum q_status app_read_file(const char *path, struct strbuf *out, struct q_error *e)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if(fd < 0) return status_fail(e, Q_BAD_VALUE, "SSL_CERT_FILE", "SSL_CERT_FILE=%.200s cannot be read: %s.", path, strerror(errno));
+  for(;;) {
+    char *room = strbuf_room(out, 16 * 1024);
+    ssize_t n = room ? read(fd, room, 16 * 1024) : 0;
+    if(n <= 0) break;
+    out->n += (size_t)n;
+  }
+  close(fd);
+  return out->err ? status_fail(e, out->err, NULL, "SSL_CERT_FILE is too large.") : Q_OK;
+}
+
+static enum q_status app_open_net(struct app *a, const struct app_parts *parts, struct q_error *e, int *exit_code)
+{
+  const struct config *c = a->config;
+  struct strbuf pem = STRBUF(8 * 1024 * 1024);
+  struct net_resolve *map = mem_zalloc(sizeof *map * (size_t)(c->upstream_resolve_n + 1));
+  enum q_status st = map ? Q_OK : Q_NOMEM;
+  for(int i = 0; !st && i < c->upstream_resolve_n; i++)
+    map[i] = (struct net_resolve){ c->upstream_resolve[i].host, c->upstream_resolve[i].port, c->upstream_resolve[i].addr,
+                                   c->upstream_resolve[i].addr_port };
+  if(!st && c->ssl_cert_file[0]) st = app_read_file(c->ssl_cert_file, &pem, e);
+  if(!st) {
+    struct net_config nc = { .resolve = map, .resolve_n = c->upstream_resolve_n, .ca_pem = strbuf_str(&pem),
+                             .transport = parts->transport, .jobs = a->jobs, .now = a->now };
+    a->net = net_new(&nc, e);
+    if(!a->net) st = Q_BAD_VALUE;
+  }
+  if(st) *exit_code = 78;
+  strbuf_free(&pem);
+  mem_free(map);
+  return st;
+}
+
+static enum q_status app_open_store(struct app *a, const struct app_parts *parts, struct q_error *e, int *exit_code)
+{
+  const struct config *c = a->config;
+  bool stale = false;
+  a->store = parts->store;
+  if(!a->store && c->data_save_mode == SAVE_REDIS) {
+    *exit_code = 69;
+    return status_fail(e, Q_STORE, "DATA_SAVE_MODE", "DATA_SAVE_MODE=redis is not part of this version; use file or none.");
+  }
+  if(!a->store && c->data_save_mode != SAVE_NONE) {
+    a->store = store_lmdb_open(c->data_dir, e, exit_code);
+    bool optional = c->data_save_mode == SAVE_UNSET && *exit_code == 73;
+    if(!a->store && !optional) return Q_STORE;
+    if(!a->store) LOG_WARN(a->log, "store", "", "%s Accounts and keys live in memory and are lost at exit.", e->msg);
+  }
+  if(!a->store) a->store = store_mem_new();
+  if(!a->store) return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
+  *e = Q_ERROR_NONE;
+  a->seal = seal_open(a->store, c, &stale, e, exit_code);
+  if(!a->seal) return e->st;
+  enum q_status st = accounts_load(a, e);
+  if(!st) st = accounts_from_env(a, e);
+  if(!st && stale) { /* SECRET_KEY=new,old: everything is sealed anew */
+    st = accounts_reseal(a);
+    if(!st) st = seal_settle(a->seal, a->store);
+    if(st) status_fail(e, st, "SECRET_KEY", "The records could not be sealed with the new SECRET_KEY.");
+  }
+  if(!st && accounts_save(a)) st = status_fail(e, Q_STORE, NULL, "The accounts cannot be written to the store.");
+  if(st) *exit_code = *exit_code ? *exit_code : 1;
+  return st;
+}
+
+static void app_load_models(struct app *a)
+{
+  struct strbuf record = STRBUF(32 * 1024 * 1024);
+  struct models *m = NULL;
+  if(store_get(a->store, S("cache/models"), &record) == Q_OK && record.n > 1 && record.p[0] == 1)
+    m = models_read(str_sub(strbuf_str(&record), 1, record.n));
+  if(m) {
+    app_set_models(a, m, false);
+  }
+  strbuf_free(&record);
+}
+
+static enum q_status app_open_pumps(struct app *a, const struct gate_config *gate)
+{
+  a->gates = gate_shared_new(gate);
+  if(!a->gates) return Q_NOMEM;
+  for(a->pump_n = 0; a->pump_n < a->config->pumps && a->pump_n < APP_PUMPS_MAX; a->pump_n++) {
+    struct app_pump *p = &a->pumps[a->pump_n];
+    p->app = a;
+    p->scratch = STRBUF(APP_SCRATCH_MAX);
+    p->pump = pump_new(a->now);
+    p->gate = p->pump ? gate_new(a->gates, p->pump) : NULL;
+    p->httpc = p->gate ? httpc_new(p->pump, a->net) : NULL;
+    if(!p->httpc) {
+      a->pump_n++; /* what was made of it is destroyed with the rest */
+      return Q_NOMEM;
+    }
+  }
+  return Q_OK;
+}
+
+enum q_status app_new(struct app **out, struct config *config, struct log *log, const struct app_parts *parts,
+                      const struct gate_config *gate, struct q_error *e, int *exit_code)
+{
+  struct app *a = mem_zalloc(sizeof *a);
+  *exit_code = 1;
+  if(!a) {
+    config_unref(config);
+    store_close(parts->store);
+    return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
+  }
+  *exit_code = 0;
+  pthread_mutex_init(&a->lock, NULL);
+  a->now = parts->now ? parts->now : &now_real;
+  a->log = log;
+  a->config = config;
+  a->started_ms = now_wall_ms(a->now);
+  struct pool_config pc = { (int)config->max_inflight_per_account, config->min_start_gap_ms, (int)config->queue_max, (int)config->chat_stock };
+  a->jobs = jobs_new((int)config->job_threads);
+  a->pool = pool_new(&pc);
+  a->models = models_builtin();
+  a->login = login_new(a);
+  a->keeper = keeper_new(a);
+  enum q_status st = Q_OK;
+  if(!a->jobs || !a->pool || !a->models || !a->login || !a->keeper) {
+    st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
+    store_close(parts->store);
+  }
+  if(!st) st = app_open_store(a, parts, e, exit_code);
+  if(!st) st = app_open_net(a, parts, e, exit_code);
+  if(!st) {
+    a->keys = keys_open(a->store, config, a->made_key, e);
+    if(!a->keys) st = e->st;
+  }
+  if(!st) {
+    app_load_models(a);
+    st = app_open_pumps(a, gate);
+    if(st) status_fail(e, st, NULL, "Out of memory or file descriptors.");
+  }
+  if(st) {
+    if(!*exit_code) *exit_code = 1;
+    app_destroy(a);
+    return st;
+  }
+  *out = a;
+  return Q_OK;
+}
+
+/* ---- running ---- */
+
+static void *app_pump_main(void *arg)
+{
+  struct app_pump *p = arg;
+  pump_run(p->pump);
+  return NULL;
+}
+
+struct app_call { struct pump_task task; struct app_pump *p; pthread_mutex_t lock; pthread_cond_t done; bool is_done; void (*fn)(struct app_pump *p); };
+
+static void app_call_task(struct pump_task *t)
+{
+  struct app_call *c = (struct app_call *)t;
+  c->fn(c->p);
+  pthread_mutex_lock(&c->lock);
+  c->is_done = true;
+  pthread_cond_signal(&c->done);
+  pthread_mutex_unlock(&c->lock);
+}
+
+/* Runs fn on the pump's thread and waits for it; in place if the pump has no thread. */
+static void app_on_pump(struct app_pump *p, void (*fn)(struct app_pump *p))
+{
+  struct app_call c = { .task.fn = app_call_task, .p = p, .fn = fn };
+  if(!p->started) {
+    fn(p);
+    return;
+  }
+  pthread_mutex_init(&c.lock, NULL);
+  pthread_cond_init(&c.done, NULL);
+  pump_post(p->pump, &c.task);
+  pthread_mutex_lock(&c.lock);
+  while(!c.is_done) pthread_cond_wait(&c.done, &c.lock);
+  pthread_mutex_unlock(&c.lock);
+  pthread_cond_destroy(&c.done);
+  pthread_mutex_destroy(&c.lock);
+}
+
+static void app_start_keeper(struct app_pump *p)
+{
+  keeper_start(p->app->keeper, p);
+}
+
+enum q_status app_start(struct app *a)
+{
+  pthread_attr_t attr;
+  enum q_status st = Q_OK;
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, APP_PUMP_STACK);
+  for(int i = 0; i < a->pump_n && !st; i++) {
+    struct app_pump *p = &a->pumps[i];
+    p->started = pthread_create(&p->thread, &attr, app_pump_main, p) == 0;
+    if(!p->started) st = Q_NOMEM;
+  }
+  pthread_attr_destroy(&attr);
+  if(!st) app_on_pump(&a->pumps[0], app_start_keeper);
+  return st;
+}
+
+static void app_drain_pump(struct app_pump *p)
+{
+  gate_drain(p->gate);
+}
+
+static void app_end_chats(struct app_pump *p)
+{
+  chat_end_all(p);
+}
+
+/* Unused chats of the stock are deleted at the end. */
+static void app_drop_stock(struct app_pump *p)
+{
+  struct app *a = p->app;
+  struct account *account;
+  struct pool_chat chat;
+  struct pool_login who;
+  keeper_stop(a->keeper);
+  while(tidy_running(p) < TIDY_MAX && pool_stock_old(a->pool, now_wall_ms(a->now), -1, &account, &chat)) {
+    if(pool_login_get(a->pool, account, &who)) {
+      struct lease lease = { .account = account, .token = who.token, .proxy = who.proxy };
+      tidy_delete(p, &lease, str_z(chat.id));
+      pool_login_free(&who);
+    }
+    pool_unkeep(a->pool, account);
+  }
+}
+
+static int app_tidying(struct app *a)
+{
+  int n = 0;
+  for(int i = 0; i < a->pump_n; i++) n += atomic_load(&a->pumps[i].tidying);
+  return n;
+}
+
+static int app_open_answers(struct app *a)
+{
+  return gate_connections(a->gates);
+}
+
+static void app_wait(struct app *a, int64_t ms, const atomic_bool *hurry, int (*left)(struct app *a))
+{
+  int64_t end = now_mono_ms(a->now) + ms;
+  while(left(a) > 0 && now_mono_ms(a->now) < end && !(hurry && atomic_load(hurry))) {
+    struct timespec pause = { 0, 10 * 1000 * 1000 };
+    nanosleep(&pause, NULL);
+  }
+}
+
+void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry)
+{
+  atomic_store(&a->draining, true);
+  for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_drain_pump);
+  app_wait(a, grace_ms, hurry, app_open_answers);
+  for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_end_chats);
+  if(app_open_answers(a)) app_wait(a, 500, hurry, app_open_answers); /* the last bytes of the errors */
+  app_on_pump(&a->pumps[0], app_drop_stock);
+  app_wait(a, APP_TIDY_MS, hurry, app_tidying);
+  for(int i = 0; i < a->pump_n; i++) {
+    if(!a->pumps[i].started) continue;
+    pump_stop(a->pumps[i].pump);
+    pthread_join(a->pumps[i].thread, NULL);
+    a->pumps[i].started = false;
+  }
+}
+
+void app_destroy(struct app *a)
+{
+  if(!a) return;
+  jobs_destroy(a->jobs);
+  if(a->keeper && a->store && a->seal && a->pool && a->store->ops->lasting && keeper_save(a->keeper))
+    LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");
+  for(int i = 0; i < a->pump_n; i++) {
+    struct app_pump *p = &a->pumps[i];
+    if(!p->pump) continue;
+    if(p->httpc) chat_end_all(p);
+    tidy_end_all(p);
+    gate_destroy(p->gate);
+    if(p->httpc) chat_end_all(p);
+    for(int k = 0; k < 3; k++) pump_turn(p->pump, 0); /* what waits to be buried, and what is on its way to it */
+    httpc_destroy(p->httpc);
+    pump_turn(p->pump, 0);
+    pump_destroy(p->pump);
+    strbuf_free(&p->scratch);
+  }
+  keeper_destroy(a->keeper);
+  login_destroy(a->login);
+  net_destroy(a->net);
+  keys_destroy(a->keys);
+  pool_destroy(a->pool);
+  seal_destroy(a->seal);
+  store_close(a->store);
+  gate_shared_destroy(a->gates);
+  models_unref(a->models);
+  config_unref(a->config);
+  pthread_mutex_destroy(&a->lock);
+  mem_free(a);
+}
+
+struct app_health app_health(struct app *a)
+{
+  int64_t now = now_mono_ms(a->now), wall = now_wall_ms(a->now);
+  struct app_health h = { .alive = true, .uptime_s = (wall - a->started_ms) / 1000 };
+  for(int i = 0; i < a->pump_n; i++)
+    if(a->pumps[i].started && now - pump_turned_ms(a->pumps[i].pump) > APP_STUCK_MS) h.alive = false;
+  struct pool_counts c = pool_count(a->pool, FEATURE_CHAT, wall);
+  h.total = c.total;
+  h.usable = c.usable;
+  if(!c.usable) h.reasons[h.reason_n++] = "no_usable_account";
+  if(atomic_load(&a->draining)) h.reasons[h.reason_n++] = "draining";
+  if(!h.alive) h.reasons[h.reason_n++] = "stuck";
+  h.ready = h.reason_n == 0;
+  return h;
+}

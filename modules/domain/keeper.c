@@ -1,0 +1,226 @@
+#include "domain/keeper.h"
+
+#include "base/mem.h"
+#include "domain/accounts.h"
+#include "domain/login.h"
+#include "domain/qwen.h"
+#include "domain/tidy.h"
+
+enum {
+  KEEPER_TICK_MS = 1000,
+  KEEPER_MODELS_AGAIN_MS = 60 * 1000,
+  KEEPER_MODELS_MS = 20 * 1000,
+  KEEPER_MODELS_MAX = 16 * 1024 * 1024,
+  KEEPER_STOCK_MS = 30 * 60 * 1000,
+  KEEPER_FIRST_LOOK_MS = 5 * 1000
+};
+
+struct keeper {
+  struct app *app;
+  struct app_pump *pump;
+  struct pump_timer timer;
+  struct job models_job, save_job;
+  atomic_bool models_busy, save_busy, models_wanted;
+  int64_t models_tried_ms, tokens_looked_ms; /* wall clock */
+};
+
+/* ---- the model list ---- */
+
+/* Any account with a living token will do; its turn books nothing but trouble with the sign-in. */
+static struct account *keeper_account(struct app *a, struct pool_login *who)
+{
+  struct pool_waiter w = { .want = { .feature = FEATURE_CHAT } };
+  int64_t ignored, now = now_wall_ms(a->now);
+  if(pool_acquire(a->pool, &w, now, 0, &ignored, NULL) != Q_OK) return NULL;
+  struct account *found = w.lease.account;
+  bool ok = pool_token_state(&w.lease, now) != POOL_TOKEN_DEAD && pool_login_get(a->pool, found, who);
+  if(!ok) login_renew(a->login, found, w.lease.token_no, false, NULL);
+  pool_release(a->pool, &w.lease, now, Q_CLIENT_GONE, "", 0, STR_NONE);
+  return ok ? found : NULL;
+}
+
+static enum q_status keeper_fetch(struct app *a, struct pool_login *who, struct strbuf *body)
+{
+  struct config *c = app_config(a);
+  struct crypt_rng rng = { .left = 0 };
+  struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024);
+  struct qwen_call q = { c, &rng, secret_str(who->token), STR_NONE, false, now_wall_s(a->now) };
+  struct str proxy = secret_str(who->proxy);
+  struct q_error e = Q_ERROR_NONE;
+  struct trouble t;
+  int status = 0;
+  qwen_url(c, "/api/models", STR_NONE, &url);
+  qwen_headers(&q, &headers);
+  struct xchg_req r = { strbuf_str(&url), proxy.n ? proxy : str_z(c->proxy_url), S("GET"), strbuf_str(&headers), NULL,
+                        c->upstream_connect_timeout_ms };
+  enum q_status st = url.err ? url.err : headers.err;
+  if(!st) st = httpc_call(a->net, a->now, &r, KEEPER_MODELS_MS, &status, NULL, body, &e);
+  if(!st) {
+    trouble_body(&t, status, STR_NONE, strbuf_str(body));
+    st = t.st;
+  }
+  if(st) LOG_INFO(a->log, "models", "", "the list could not be fetched: %s%s%s", status_row(st)->text, e.msg[0] ? ": " : "", e.msg);
+  crypt_wipe(&rng, sizeof rng);
+  if(headers.p) crypt_wipe(headers.p, headers.n);
+  strbuf_free(&headers);
+  strbuf_free(&url);
+  config_unref(c);
+  return st;
+}
+
+static void keeper_models(struct job *j)
+{
+  struct keeper *k = (struct keeper *)((char *)j - offsetof(struct keeper, models_job));
+  struct pool_login who = { .password = NULL };
+  struct strbuf body = STRBUF(KEEPER_MODELS_MAX);
+  struct app *a = k->app;
+  if(keeper_account(a, &who) && keeper_fetch(a, &who, &body) == Q_OK) {
+    struct models *m = models_read(strbuf_str(&body));
+    if(m) {
+      LOG_INFO(a->log, "models", "", "%d models", models_count(m));
+      struct strbuf record = STRBUF(KEEPER_MODELS_MAX + 16);
+      strbuf_addc(&record, 1);
+      strbuf_adds(&record, strbuf_str(&body));
+      if(record.err || store_put(a->store, S("cache/models"), strbuf_str(&record))) LOG_WARN(a->log, "models", "", "the list could not be stored");
+      strbuf_free(&record);
+      app_set_models(a, m, true);
+      atomic_store(&k->models_wanted, false);
+    }
+  }
+  pool_login_free(&who);
+  strbuf_free(&body);
+  atomic_store(&k->models_busy, false);
+}
+
+static void keeper_look_models(struct keeper *k, const struct config *c, int64_t now)
+{
+  struct app *a = k->app;
+  pthread_mutex_lock(&a->lock);
+  int64_t at = a->models_at_ms;
+  pthread_mutex_unlock(&a->lock);
+  bool old = !at || (c->models_cache_ttl_ms && now - at > c->models_cache_ttl_ms);
+  bool wanted = old || atomic_load(&k->models_wanted);
+  /* Without any list it is asked for every second until an account is there; afterwards once a minute. */
+  int64_t pause = at ? KEEPER_MODELS_AGAIN_MS : KEEPER_TICK_MS;
+  if(!wanted || now - k->models_tried_ms < pause || atomic_load(&k->models_busy)) return;
+  k->models_tried_ms = now;
+  atomic_store(&k->models_busy, true);
+  if(jobs_submit(a->jobs, &k->models_job)) atomic_store(&k->models_busy, false);
+}
+
+void keeper_models_now(struct keeper *k)
+{
+  atomic_store(&k->models_wanted, true);
+}
+
+/* ---- tokens ---- */
+
+struct keeper_tokens { struct keeper *k; struct { struct account *a; unsigned no; } due[32]; int n; int64_t now; };
+
+static void keeper_token(void *ctx, struct account *a)
+{
+  struct keeper_tokens *t = ctx;
+  bool dead = !a->token || (a->expires_ms && a->expires_ms - t->now < 24 * 3600 * 1000ll);
+  if(t->n == 32 || a->whole != ACCOUNT_ACTIVE || !dead || (!a->password && !a->exchange)) return;
+  if(a->features[FEATURE_CHAT].state != ACCOUNT_ACTIVE && a->features[FEATURE_CHAT].until_ms > t->now) return;
+  t->due[t->n].a = a;
+  t->due[t->n++].no = a->token_no;
+}
+
+static void keeper_look_tokens(struct keeper *k, const struct config *c, int64_t now)
+{
+  struct keeper_tokens t = { .k = k, .now = now };
+  bool first = k->tokens_looked_ms == 0;
+  int64_t pause = first ? 0 : now - k->tokens_looked_ms;
+  /* Accounts without a token are signed in as they are found; the rest is looked at every interval. */
+  if(!c->auto_refresh || (!first && pause < (c->auto_refresh_interval_ms < KEEPER_FIRST_LOOK_MS ? c->auto_refresh_interval_ms : KEEPER_FIRST_LOOK_MS))) return;
+  k->tokens_looked_ms = now;
+  pool_each(k->app->pool, keeper_token, &t);
+  for(int i = 0; i < t.n; i++) login_renew(k->app->login, t.due[i].a, t.due[i].no, false, NULL);
+}
+
+/* ---- the store ---- */
+
+static void keeper_save_job(struct job *j)
+{
+  struct keeper *k = (struct keeper *)((char *)j - offsetof(struct keeper, save_job));
+  if(accounts_save(k->app)) LOG_ERROR(k->app->log, "store", "", "the accounts could not be written; tried again in a second");
+  atomic_store(&k->save_busy, false);
+}
+
+static void keeper_dirty(void *ctx, struct account *a)
+{
+  *(bool *)ctx |= a->dirty;
+}
+
+static void keeper_look_store(struct keeper *k)
+{
+  bool dirty = false;
+  pool_each(k->app->pool, keeper_dirty, &dirty);
+  if(!dirty || atomic_load(&k->save_busy)) return;
+  atomic_store(&k->save_busy, true);
+  if(jobs_submit(k->app->jobs, &k->save_job)) atomic_store(&k->save_busy, false);
+}
+
+enum q_status keeper_save(struct keeper *k)
+{
+  return accounts_save(k->app);
+}
+
+/* ---- stock ---- */
+
+static void keeper_look_stock(struct keeper *k, int64_t now)
+{
+  struct account *account;
+  struct pool_chat chat;
+  struct pool_login who;
+  for(int i = 0; i < 16 && pool_stock_old(k->app->pool, now, KEEPER_STOCK_MS, &account, &chat); i++) {
+    if(pool_login_get(k->app->pool, account, &who)) {
+      struct lease lease = { .account = account, .token = who.token, .proxy = who.proxy };
+      tidy_delete(k->pump, &lease, str_z(chat.id));
+      pool_login_free(&who);
+    }
+    pool_unkeep(k->app->pool, account);
+  }
+}
+
+static void keeper_tick(struct pump_timer *t)
+{
+  struct keeper *k = (struct keeper *)((char *)t - offsetof(struct keeper, timer));
+  struct config *c = app_config(k->app);
+  int64_t now = now_wall_ms(k->app->now);
+  keeper_look_tokens(k, c, now);
+  keeper_look_models(k, c, now);
+  keeper_look_store(k);
+  keeper_look_stock(k, now);
+  pool_poll(k->app->pool, now);
+  config_unref(c);
+  if(pump_timer_set(k->pump->pump, &k->timer, pump_now(k->pump->pump) + KEEPER_TICK_MS)) LOG_ERROR(k->app->log, "keeper", "", "no memory for a timer");
+}
+
+struct keeper *keeper_new(struct app *a)
+{
+  struct keeper *k = mem_zalloc(sizeof *k);
+  if(!k) return NULL;
+  k->app = a;
+  k->timer.fn = keeper_tick;
+  k->models_job.fn = keeper_models;
+  k->save_job.fn = keeper_save_job;
+  return k;
+}
+
+void keeper_start(struct keeper *k, struct app_pump *p)
+{
+  k->pump = p;
+  keeper_tick(&k->timer);
+}
+
+void keeper_stop(struct keeper *k)
+{
+  if(k->pump) pump_timer_off(k->pump->pump, &k->timer);
+}
+
+void keeper_destroy(struct keeper *k)
+{
+  mem_free(k);
+}

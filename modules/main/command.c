@@ -1,0 +1,381 @@
+#include "main/command.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/crypt.h"
+#include "base/mem.h"
+#include "domain/app.h"
+#include "domain/keys.h"
+#include "domain/store.h"
+#include "http/handlers.h"
+#include "http/routes.h"
+#include "main/listen.h"
+
+#include "notices.inc"
+
+enum { EXIT_USAGE = 2, EXIT_DATA = 65, EXIT_TAKEN = 69, EXIT_CREATE = 73, EXIT_CONFIG = 78, COMMAND_FLAGS = 16 };
+
+struct command {
+  const char *name;
+  const char *file;                       /* --config */
+  struct config_pair flags[COMMAND_FLAGS];
+  int flags_n;
+  bool ready;                             /* healthcheck --ready */
+  const char *url;                        /* healthcheck --url */
+  char **envp;
+};
+
+/* ---- printing ---- */
+
+static int command_print(struct strbuf *b)
+{
+  bool ok = !b->err && (b->n == 0 || fwrite(b->p, 1, b->n, stdout) == b->n) && fflush(stdout) == 0;
+  strbuf_free(b);
+  return ok ? 0 : 1;
+}
+
+static int command_help(void)
+{
+  struct strbuf b = STRBUF(256 * 1024);
+  strbuf_lit(&b, "qwen2api " Q2A_VERSION " - an OpenAI-compatible API in front of a pool of Qwen accounts\n\n"
+    "usage: qwen2api [serve] [options]        start the gateway\n"
+    "       qwen2api check                    validate the settings and print them\n"
+    "       qwen2api print-env                a commented .env\n"
+    "       qwen2api healthcheck [--ready] [--url URL]\n"
+    "       qwen2api routes | assets | licenses\n"
+    "       qwen2api new-admin-key            replace the stored admin key (gateway stopped)\n\n"
+    "options: --config FILE   --listen ADDRESS   --port N   --data-dir DIR   --log-level LEVEL   --check   --version   --help\n\n"
+    "settings, from the command line, the environment, or .env:\n");
+  config_help(&b);
+  return command_print(&b);
+}
+
+static int command_usage(const char *why, const char *what)
+{
+  fprintf(stderr, "qwen2api: %s%s. See 'qwen2api --help'.\n", why, what);
+  return EXIT_USAGE;
+}
+
+/* ---- arguments ---- */
+
+static const struct { const char *flag, *key; } command_options[] = {
+  { "--listen", "LISTEN_ADDRESS" }, { "--port", "SERVICE_PORT" }, { "--data-dir", "DATA_DIR" }, { "--log-level", "LOG_LEVEL" },
+};
+static const char *const command_names[] = { "serve", "check", "config", "print-env", "healthcheck", "routes", "assets", "licenses",
+                                             "new-admin-key", "readme-table", "help", "version" };
+
+/* The value of --flag=value or --flag value; NULL if arg is another flag. */
+static const char *command_value(const char *flag, int argc, char **argv, int *i, bool *missing)
+{
+  size_t n = strlen(flag);
+  if(strncmp(argv[*i], flag, n) != 0) return NULL;
+  if(argv[*i][n] == '=') return argv[*i] + n + 1;
+  if(argv[*i][n] != 0) return NULL;
+  if(*i + 1 < argc) return argv[++*i];
+  *missing = true;
+  return "";
+}
+
+static int command_read(struct command *c, int argc, char **argv)
+{
+  for(int i = 1; i < argc; i++) {
+    bool known = false, missing = false;
+    const char *v;
+    if(argv[i][0] != '-') {
+      for(size_t k = 0; k < sizeof command_names / sizeof command_names[0]; k++)
+        if(!c->name && strcmp(argv[i], command_names[k]) == 0) c->name = command_names[k], known = true;
+      if(!known) return command_usage("unknown command ", argv[i]);
+      continue;
+    }
+    if(strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) c->name = "help", known = true;
+    else if(strcmp(argv[i], "--version") == 0) c->name = "version", known = true;
+    else if(strcmp(argv[i], "--check") == 0) c->name = "check", known = true;
+    else if(strcmp(argv[i], "--ready") == 0) c->ready = known = true;
+    else if((v = command_value("--config", argc, argv, &i, &missing))) c->file = v, known = true;
+    else if((v = command_value("--url", argc, argv, &i, &missing))) c->url = v, known = true;
+    for(size_t k = 0; !known && k < sizeof command_options / sizeof command_options[0]; k++)
+      if((v = command_value(command_options[k].flag, argc, argv, &i, &missing))) {
+        if(c->flags_n == COMMAND_FLAGS) return command_usage("too many options", "");
+        c->flags[c->flags_n++] = (struct config_pair){ command_options[k].key, v };
+        known = true;
+      }
+    if(missing) return command_usage("a value is missing behind ", argv[i]);
+    if(!known) return command_usage("unknown option ", argv[i]);
+  }
+  if(!c->name) c->name = "serve";
+  return 0;
+}
+
+static struct config *command_config(const struct command *c, bool quiet)
+{
+  struct strbuf errors = STRBUF(1024 * 1024), warnings = STRBUF(1024 * 1024);
+  struct config_input in = { .envp = c->envp, .file = c->file, .flags = c->flags, .flags_n = c->flags_n };
+  struct config *config = config_load(&in, &errors, &warnings);
+  if(!config && errors.n == 0) strbuf_lit(&errors, "qwen2api: out of memory\n");
+  if(errors.n) fprintf(stderr, "%.*s", (int)errors.n, errors.p);
+  struct str rest = strbuf_str(&warnings);
+  while(!quiet && rest.n) {
+    struct str line = str_cut(&rest, '\n');
+    fprintf(stderr, "qwen2api: warning: %.*s\n", STR_F(line));
+  }
+  strbuf_free(&errors);
+  strbuf_free(&warnings);
+  return config;
+}
+
+/* ---- small commands ---- */
+
+static int command_check(const struct command *c)
+{
+  struct config *config = command_config(c, false);
+  struct strbuf b = STRBUF(1024 * 1024);
+  if(!config) return EXIT_CONFIG;
+  config_print(config, &b);
+  int rc = 0;
+  if(config->data_save_mode == SAVE_FILE && access(config->data_dir, F_OK) == 0 && access(config->data_dir, W_OK) != 0) {
+    fprintf(stderr, "qwen2api: the data directory %s cannot be written\n", config->data_dir);
+    rc = EXIT_CONFIG;
+  }
+  if(config->ssl_cert_file[0] && access(config->ssl_cert_file, R_OK) != 0) {
+    fprintf(stderr, "qwen2api: SSL_CERT_FILE=%s cannot be read\n", config->ssl_cert_file);
+    rc = EXIT_CONFIG;
+  }
+  config_unref(config);
+  int printed = command_print(&b);
+  return rc ? rc : printed;
+}
+
+/* GET /healthz of the gateway on this machine. */
+static int command_health(const struct command *c)
+{
+  struct config *config = command_config(c, true);
+  char url[512];
+  struct strbuf body = STRBUF(64 * 1024);
+  struct q_error e = Q_ERROR_NONE;
+  int status = 0;
+  if(!config) return EXIT_CONFIG;
+  const char *host = config->listen_address;
+  if(!host[0] || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || strcmp(host, "localhost") == 0) host = "127.0.0.1";
+  bool six = strchr(host, ':') != NULL;
+  snprintf(url, sizeof url, "http://%s%s%s:%lld/%s", six ? "[" : "", host, six ? "]" : "", (long long)config->service_port,
+           c->ready ? "readyz" : "healthz");
+  struct jobs *jobs = jobs_new(2);
+  struct net_config nc = { .jobs = jobs, .now = &now_real };
+  struct net *net = jobs ? net_new(&nc, &e) : NULL;
+  struct xchg_req r = { .url = str_z(c->url ? c->url : url), .method = S("GET"), .connect_ms = 3000 };
+  enum q_status st = net ? httpc_call(net, &now_real, &r, 5000, &status, NULL, &body, &e) : Q_NOMEM;
+  if(st) fprintf(stderr, "qwen2api: %s\n", e.msg[0] ? e.msg : status_row(st)->text);
+  else if(status != 200) fprintf(stderr, "qwen2api: HTTP %d: %.*s\n", status, (int)body.n, body.p ? body.p : "");
+  jobs_destroy(jobs);
+  net_destroy(net);
+  strbuf_free(&body);
+  config_unref(config);
+  return st || status != 200;
+}
+
+static int command_new_key(const struct command *c)
+{
+  struct config *config = command_config(c, true);
+  struct q_error e = Q_ERROR_NONE;
+  char made[KEYS_TEXT];
+  int code = 1;
+  if(!config) return EXIT_CONFIG;
+  struct store *s = store_lmdb_open(config->data_dir, &e, &code);
+  if(s && keys_new_admin(s, made) == Q_OK) {
+    printf("%s\n", made);
+    if(config->api_key.n) fprintf(stderr, "qwen2api: note: API_KEY is set, its first key is the admin key\n");
+    code = 0;
+  } else {
+    fprintf(stderr, "qwen2api: %s\n", e.msg[0] ? e.msg : "the key could not be written");
+  }
+  crypt_wipe(made, sizeof made);
+  store_close(s);
+  config_unref(config);
+  return code;
+}
+
+/* ---- serve ---- */
+
+/* As many descriptors as are allowed; MAX_CONNECTIONS is lowered to what they can carry: each client may need an upstream
+ * connection of its own. */
+static int command_connections(const struct config *c, struct log *log)
+{
+  struct rlimit r;
+  if(getrlimit(RLIMIT_NOFILE, &r) != 0) return (int)c->max_connections;
+  r.rlim_cur = r.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &r);
+  int64_t possible = r.rlim_cur == RLIM_INFINITY ? INT32_MAX : ((int64_t)r.rlim_cur - 64) / 2;
+  if(possible >= c->max_connections) return (int)c->max_connections;
+  LOG_WARN(log, "main", "", "the limit of open files (%lld) allows %lld connections, not MAX_CONNECTIONS=%lld", (long long)r.rlim_cur,
+           (long long)possible, (long long)c->max_connections);
+  return (int)(possible < 16 ? 16 : possible);
+}
+
+static void command_weak_keys(const struct config *c, struct log *log)
+{
+  static const char *const samples[] = { "sk-123456", "sk-456789", "sk-admin123", "sk-user456", "sk-user789" };
+  if(listen_is_loopback(c->listen_address)) return;
+  for(int i = 0; i < c->api_key.n; i++) {
+    bool sample = false;
+    for(size_t k = 0; k < sizeof samples / sizeof samples[0]; k++) sample |= strcmp(c->api_key.v[i], samples[k]) == 0;
+    if(sample || strlen(c->api_key.v[i]) < 16)
+      LOG_WARN(log, "main", "", "key %d of API_KEY is %s, and this address is open to others", i + 1,
+               sample ? "a published sample" : "shorter than 16 characters");
+  }
+}
+
+static void command_show_key(struct app *a, const struct config *c)
+{
+  char line[400];
+  if(!a->made_key[0]) return;
+  const char *host = c->listen_address[0] && strncmp(c->listen_address, "unix:", 5) ? c->listen_address : "localhost";
+  int n = snprintf(line, sizeof line, "\n  Admin key (shown once): %s\n  Dashboard:              http://%s:%lld/\n\n", a->made_key, host,
+                   (long long)c->service_port);
+  if(write(2, line, (size_t)n) < 0) LOG_WARN(a->log, "main", "", "the admin key could not be shown; set API_KEY or use new-admin-key");
+  crypt_wipe(line, sizeof line);
+  crypt_wipe(a->made_key, sizeof a->made_key);
+}
+
+struct command_listen { struct app *app; struct listen_set *set; };
+
+static struct log *command_log(const struct config *c)
+{
+  struct log_config lc = { .now = &now_real, .level = (enum log_level)c->log_level, .fd = 2, .dir = c->enable_file_log ? c->log_dir : NULL,
+                           .file_max_bytes = c->max_log_file_size_bytes, .files_max = (int)c->max_log_files };
+  return log_new(&lc);
+}
+
+/* Waits for SIGTERM or SIGINT; then drains, unless a second one comes. */
+static void command_wait(int signals, struct app *a)
+{
+  struct signalfd_siginfo info;
+  while(read(signals, &info, sizeof info) != (ssize_t)sizeof info) {}
+  LOG_INFO(a->log, "main", "", "stopping: running answers have %lld s", (long long)a->config->shutdown_grace_ms / 1000);
+}
+
+struct command_second { int signals; atomic_bool *hurry; };
+static void *command_watch(void *arg)
+{
+  struct command_second *s = arg;
+  struct pollfd p = { s->signals, POLLIN, 0 };
+  struct signalfd_siginfo info;
+  while(!atomic_load(s->hurry))
+    if(poll(&p, 1, 100) > 0 && read(s->signals, &info, sizeof info) > 0) {
+      atomic_store(s->hurry, true);
+      _exit(1); /* a second signal ends at once */
+    }
+  return NULL;
+}
+
+static void command_stop(struct app *a, int signals)
+{
+  static const int64_t none = 0;
+  atomic_bool done = false;
+  struct command_second second = { signals, &done };
+  pthread_t watcher;
+  int64_t grace = a->config->shutdown_grace_ms;
+  (void)none;
+  bool watching = pthread_create(&watcher, NULL, command_watch, &second) == 0;
+  app_stop(a, grace, NULL);
+  atomic_store(&done, true);
+  if(watching) pthread_join(watcher, NULL);
+}
+
+static int command_run(struct config *config, struct log *log, int signals)
+{
+  struct desk desk = { .app = NULL };
+  struct listen_set listeners = { .n = 0 };
+  struct app_parts parts = { .now = NULL };
+  struct app *a = NULL;
+  struct q_error e = Q_ERROR_NONE;
+  int code = 0;
+  struct gate_config gate = { .now = &now_real, .body_max = (size_t)config->body_limit_bytes,
+                              .bodies_sum_max = (size_t)config->body_limit_bytes * 4, .max_connections = command_connections(config, log),
+                              .on_request = desk_request, .on_reject = desk_reject, .ctx = &desk };
+  if(listen_open(config->listen_address, (int)config->service_port, &listeners, &e)) {
+    fprintf(stderr, "qwen2api: %s\n", e.msg);
+    config_unref(config);
+    return EXIT_TAKEN;
+  }
+  if(app_new(&a, config, log, &parts, &gate, &e, &code)) {
+    fprintf(stderr, "qwen2api: %s\n", e.msg);
+    listen_close(&listeners);
+    return code;
+  }
+  enum q_status st = desk_open(&desk, (int)a->config->desk_threads, log);
+  desk.app = a;
+  for(int i = 0; i < a->pump_n && !st; i++)
+    for(int k = 0; k < listeners.n && !st; k++) st = gate_listen(a->pumps[i].gate, listeners.fd[k]);
+  if(!st) st = app_start(a);
+  if(!st) {
+    LOG_INFO(log, "main", "", "qwen2api " Q2A_VERSION " on %s port %lld; pumps: %d threads, %d accounts, store: %s",
+             a->config->listen_address[0] ? a->config->listen_address : "all addresses", (long long)a->config->service_port, a->pump_n,
+             pool_count(a->pool, FEATURE_CHAT, now_wall_ms(a->now)).total, a->store->ops->name);
+    command_weak_keys(a->config, log);
+    command_show_key(a, a->config);
+    command_wait(signals, a);
+    command_stop(a, signals);
+  } else {
+    fprintf(stderr, "qwen2api: %s\n", status_row(st)->text);
+    app_stop(a, 0, NULL);
+  }
+  desk_close(&desk);
+  app_destroy(a);
+  listen_close(&listeners);
+  return st ? 1 : 0;
+}
+
+static int command_serve(const struct command *c)
+{
+  struct config *config = command_config(c, false);
+  sigset_t set;
+  if(!config) return EXIT_CONFIG;
+  prctl(PR_SET_DUMPABLE, 0); /* no core dump with secrets in it */
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, NULL); /* before the first thread: all inherit it */
+  signal(SIGPIPE, SIG_IGN);
+  int signals = signalfd(-1, &set, SFD_CLOEXEC);
+  struct log *log = command_log(config);
+  if(!log || signals < 0) {
+    fprintf(stderr, "qwen2api: the log folder %s cannot be written\n", config->log_dir);
+    config_unref(config);
+    return EXIT_CREATE;
+  }
+  int code = command_run(config, log, signals);
+  log_destroy(log);
+  close(signals);
+  return code;
+}
+
+int command_main(int argc, char **argv, char **envp)
+{
+  struct command c = { .envp = envp };
+  struct strbuf b = STRBUF(1024 * 1024);
+  int rc = command_read(&c, argc, argv);
+  if(rc) return rc;
+  if(strcmp(c.name, "help") == 0) return command_help();
+  if(strcmp(c.name, "version") == 0) {
+    printf("qwen2api " Q2A_VERSION " (musl, static; BearSSL 0.6, TLS 1.2)\n");
+    return 0;
+  }
+  if(strcmp(c.name, "check") == 0 || strcmp(c.name, "config") == 0) return command_check(&c);
+  if(strcmp(c.name, "healthcheck") == 0) return command_health(&c);
+  if(strcmp(c.name, "new-admin-key") == 0) return command_new_key(&c);
+  if(strcmp(c.name, "serve") == 0) return command_serve(&c);
+  if(strcmp(c.name, "print-env") == 0) config_template(&b);
+  if(strcmp(c.name, "readme-table") == 0) config_readme(&b);
+  if(strcmp(c.name, "routes") == 0) routes_print(&b);
+  if(strcmp(c.name, "assets") == 0) h_assets_print(&b);
+  if(strcmp(c.name, "licenses") == 0) strbuf_addz(&b, notices_text);
+  return command_print(&b);
+}

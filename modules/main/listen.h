@@ -1,0 +1,15 @@
+/* listen.h - the listening sockets. Threads: main. Memory: descriptors are the caller's to close. */
+#ifndef Q2A_MAIN_LISTEN_H
+#define Q2A_MAIN_LISTEN_H
+
+#include "base/str.h"
+
+enum { LISTEN_MAX = 4 };
+struct listen_set { int fd[LISTEN_MAX]; int n; };
+
+/* address: empty (all, dual stack), a host, IPv4, IPv6, or unix:path. Trouble: *e names address and port. */
+enum q_status listen_open(const char *address, int port, struct listen_set *out, struct q_error *e) Q_MUST_USE;
+void listen_close(struct listen_set *l);
+bool listen_is_loopback(const char *address);
+
+#endif
