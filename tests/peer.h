@@ -85,8 +85,8 @@ static inline void peer_make_certs(void)
   if(!mkdtemp(peer_dir)) exit(99);
   for(int ca = 0; ca < 2; ca++) {
     const char *name = ca ? "strangerca" : "ca";
-    peer_sh("cd %s && openssl ecparam -name prime256v1 -genkey -noout -out %s.key 2>/dev/null && openssl req -x509 -new "
-            "-key %s.key -subj '/CN=Test %s' -days 30 -out %s.pem -addext basicConstraints=critical,CA:TRUE "
+    peer_sh("cd %s && openssl ecparam -name prime256v1 -genkey -noout -out %s.key 2>/dev/null && openssl req -x509 "
+            "-new -key %s.key -subj '/CN=Test %s' -days 30 -out %s.pem -addext basicConstraints=critical,CA:TRUE "
             "2>/dev/null", peer_dir, name, name, name, name);
   }
   for(int i = 0; i < 4; i++) {
@@ -94,8 +94,8 @@ static inline void peer_make_certs(void)
     const char *ca = i < 3 ? "ca" : "strangerca";
     peer_sh("cd %s && openssl ecparam -name prime256v1 -genkey -noout -out %s.key 2>/dev/null && openssl req -new -key "
             "%s.key -subj '/CN=%s' -out %s.csr 2>/dev/null && printf "
-            "'subjectAltName=DNS:%s,DNS:proxy.test,DNS:localhost\\n' > %s.ext && openssl x509 -req -in %s.csr -CA %s.pem "
-            "-CAkey %s.key -CAcreateserial %s -extfile %s.ext -out %s.pem 2>/dev/null",
+            "'subjectAltName=DNS:%s,DNS:proxy.test,DNS:localhost\\n' > %s.ext && openssl x509 -req -in %s.csr -CA "
+            "%s.pem -CAkey %s.key -CAcreateserial %s -extfile %s.ext -out %s.pem 2>/dev/null",
             peer_dir, name, name, name, name, i == 1 ? "other.test" : "upstream.test", name, name, ca, ca,
             i == 2 ? "-days -1" : "-days 30", name, name);
   }

@@ -208,8 +208,8 @@ static pid_t s_server(const char *options, int *port)
   char cmd[512];
   int fd = peer_listen(port);
   close(fd);
-  snprintf(cmd, sizeof cmd, "cd %s && exec openssl s_server -accept 127.0.0.1:%d -cert good.pem -key good.key -quiet %s "
-           ">/dev/null 2>&1 </dev/null", peer_dir, *port, options);
+  snprintf(cmd, sizeof cmd, "cd %s && exec openssl s_server -accept 127.0.0.1:%d -cert good.pem -key good.key "
+           "-quiet %s >/dev/null 2>&1 </dev/null", peer_dir, *port, options);
   pid_t pid = fork();
   if(pid == 0) {
     execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);
@@ -661,8 +661,8 @@ static void t_herd(void)
     struct conn *c[MANY];
     t_row = rows[k].name;
     atomic_store(&herd_count, 0);
-    struct peer *p = peer_start(rows[k].hang ? NULL : good, rows[k].cache, rows[k].hang ? serve_first_hangs : serve_echo,
-                                (void *)(uintptr_t)good);
+    struct peer *p = peer_start(rows[k].hang ? NULL : good, rows[k].cache,
+                                rows[k].hang ? serve_first_hangs : serve_echo, (void *)(uintptr_t)good);
     world_rows[0] = (struct net_resolve){ rows[k].host, 443, "127.0.0.1", p->port };
     world_open(&w, peer_file("ca.pem"), 1);
     pump_turn(w.pump, 0);

@@ -279,8 +279,8 @@ static void t_words(void)
 {
   static const struct { int error; const char *words; } rows[] = {
     { BR_ERR_X509_BAD_SERVER_NAME, "The certificate of h is not for this host name." },
-    { 326, "h speaks only TLS 1.3, which this gateway does not: put a reverse proxy with TLS 1.2 in front and name it as "
-           "the base URL (QWEN_CHAT_PROXY_URL)." },
+    { 326, "h speaks only TLS 1.3, which this gateway does not: put a reverse proxy with TLS 1.2 in front and name it "
+           "as the base URL (QWEN_CHAT_PROXY_URL)." },
     { 256 + 80, "h ended the TLS connection with alert 80." },
     { BR_ERR_X509_UNSUPPORTED, "The certificate of h is not acceptable (code 49)." },
     { BR_ERR_BAD_HANDSHAKE, "TLS with h failed (code 14)." },
@@ -294,7 +294,7 @@ static void t_words(void)
   }
 }
 
-/* A real OpenSSL server with an RSA chain of two: handshake, data, and a session that resumes because we said goodbye. */
+/* A real OpenSSL server with an RSA chain of two: handshake, data, a session that resumes because we said goodbye. */
 static void ignore_event(struct conn *c, void *owner)
 {
   (void)c;
@@ -307,13 +307,14 @@ static void t_openssl(void)
   char cmd[600];
   close(fd);
   peer_sh("cd %s && openssl genrsa -out mid.key 2048 2>/dev/null && openssl req -new -key mid.key -subj /CN=Mid -out "
-          "mid.csr 2>/dev/null && printf 'basicConstraints=critical,CA:TRUE\\n' > mid.ext && openssl x509 -req -in mid.csr "
-          "-CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -extfile mid.ext -out mid.pem 2>/dev/null && openssl genrsa "
-          "-out rsa.key 2048 2>/dev/null && openssl req -new -key rsa.key -subj /CN=x -out rsa.csr 2>/dev/null && printf "
+          "mid.csr 2>/dev/null && printf 'basicConstraints=critical,CA:TRUE\\n' > mid.ext && openssl x509 -req "
+          "-in mid.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -extfile mid.ext -out mid.pem 2>/dev/null && "
+          "openssl genrsa -out rsa.key 2048 2>/dev/null && openssl req -new -key rsa.key -subj /CN=x -out rsa.csr "
+          "2>/dev/null && printf "
           "'subjectAltName=DNS:*.test\\n' > rsa.ext && openssl x509 -req -in rsa.csr -CA mid.pem -CAkey mid.key "
           "-CAcreateserial -days 9 -extfile rsa.ext -out rsa.pem 2>/dev/null", peer_dir);
-  snprintf(cmd, sizeof cmd, "cd %s && exec openssl s_server -accept 127.0.0.1:%d -cert rsa.pem -key rsa.key -cert_chain "
-           "mid.pem -www >/dev/null 2>&1 </dev/null", peer_dir, port);
+  snprintf(cmd, sizeof cmd, "cd %s && exec openssl s_server -accept 127.0.0.1:%d -cert rsa.pem -key rsa.key "
+           "-cert_chain mid.pem -www >/dev/null 2>&1 </dev/null", peer_dir, port);
   pid_t pid = fork();
   if(pid == 0) {
     execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);
