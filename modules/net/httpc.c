@@ -221,6 +221,15 @@ static enum q_status httpc_connect(struct xchg_impl *m)
   return l->conn ? Q_OK : Q_NOMEM;
 }
 
+/* Once it has left and cannot be asked for again, a stream need not carry its request along. */
+static void httpc_forget_request(struct xchg_impl *m)
+{
+  if(!m->sent) return;
+  strbuf_free(&m->out);
+  strbuf_free(&m->body);
+  m->out_at = m->body_at = 0;
+}
+
 static void httpc_send(struct xchg_impl *m)
 {
   struct conn *c = m->link->conn;
@@ -238,11 +247,7 @@ static void httpc_send(struct xchg_impl *m)
     }
   }
   m->sent = conn_flushed(c);
-  if(m->sent && !m->link->reused) {
-    strbuf_free(&m->out);
-    strbuf_free(&m->body);
-    m->out_at = m->body_at = 0;
-  }
+  if(!m->link->reused) httpc_forget_request(m);
 }
 
 /* What failed on a connection that had served before, before anything came back, is tried once on a fresh one: the
@@ -511,6 +516,7 @@ static enum q_status httpc_head(struct xchg_impl *m)
         m->in.cap = m->in.n;
       }
       m->head_done = true;
+      httpc_forget_request(m);
       return httpc_accept(m, &r);
     }
     if(st != Q_AGAIN || !n)
