@@ -1208,6 +1208,9 @@ static void completions(struct conn *c, const struct request *r, int who, struct
   if(ch->busy && (ch->conn || now_us() / 1000 < ch->left_ms)) return reply_fail(c, "Bad_Request", "The chat is in progress!");
   js_text(js_get(m, "content"), &prompt);
   js_text(js_get(r->body, "model"), &model);
+  char listed[128];
+  snprintf(listed, sizeof listed, "{\"id\":\"%.*s\"", (int)strcspn(model.p, "#"), model.p);
+  if(!strstr(models_text, listed) && strcmp(model.p, "qwen-max-latest") != 0) return reply_fail(c, "Bad_Request", "Model not found");
   char *hash = strchr(model.p, '#'), *mark = prompt.n ? strstr(prompt.p, "[[scenario:") : NULL;
   if(!next_of(&script_completions, name, sizeof name)) {
     if(hash) snprintf(name, sizeof name, "%s", hash + 1);
@@ -1275,7 +1278,7 @@ static void control(struct conn *c, const struct request *r)
     entry_n = 0;
     stat_requests = stat_signin = stat_exchange = stat_new = stat_completions = stat_stops = stat_deletes = stat_models = stat_full = stat_resumed = stat_refused = 0;
     for(size_t i = 0; i < chat_n; i++)
-      if(!chats[i].busy) chats[i].alive = false;
+      if(!chats[i].conn) chats[i].alive = chats[i].busy = false;
     for(int i = 0; i < account_n; i++) accounts[i].max_running = accounts[i].running;
     puts_(&b, "{}");
   } else if(js_is(r->path, "/__script")) {

@@ -739,7 +739,7 @@ static void chat_ask(struct chat *c)
   }
   int64_t now = chat_now(c);
   c->asked = true; /* from here the upstream may be at work */
-  c->step_ms = now + c->config->upstream_connect_timeout_ms + c->config->upstream_first_byte_timeout_ms;
+  c->step_ms = now + c->config->upstream_first_byte_timeout_ms;
   c->idle_ms = 0;
   if(!c->turn_ms) c->turn_ms = now + c->config->upstream_turn_timeout_ms;
   tidy_stock(c->ap, &c->lease, str_z(c->model_id));
@@ -1106,6 +1106,8 @@ static void chat_time(struct pump_timer *t)
   } else if(c->state == CHAT_READING && chat_due(&c->linger_ms, now)) {
     chat_read_end(c);
     return;
+  } else if(c->state == CHAT_ASKED && c->step_ms && now >= c->step_ms && !xchg_sent_all(&c->x)) {
+    c->step_ms = now + c->config->upstream_first_byte_timeout_ms; /* it runs from the last byte of the question */
   } else if(chat_due(&c->step_ms, now)) {
     chat_trouble(c, c->state == CHAT_MAKING || c->state == CHAT_ASKED ? Q_UP_FIRST_TIME : Q_UP_IDLE_TIME, "", 0);
     return;

@@ -8,6 +8,7 @@
 
 enum {
   KEEPER_TICK_MS = 1000,
+  KEEPER_EARLY_MS = 200,        /* until the first list is there */
   KEEPER_MODELS_AGAIN_MS = 60 * 1000,
   KEEPER_MODELS_MS = 20 * 1000,
   KEEPER_MODELS_MAX = 16 * 1024 * 1024,
@@ -101,7 +102,7 @@ static void keeper_look_models(struct keeper *k, const struct config *c, int64_t
   bool old = !at || (c->models_cache_ttl_ms && now - at > c->models_cache_ttl_ms);
   bool wanted = old || atomic_load(&k->models_wanted);
   /* Without any list it is asked for every second until an account is there; afterwards once a minute. */
-  int64_t pause = at ? KEEPER_MODELS_AGAIN_MS : KEEPER_TICK_MS;
+  int64_t pause = at ? KEEPER_MODELS_AGAIN_MS : KEEPER_EARLY_MS;
   if(!wanted || now - k->models_tried_ms < pause || atomic_load(&k->models_busy)) return;
   k->models_tried_ms = now;
   atomic_store(&k->models_busy, true);
@@ -195,7 +196,10 @@ static void keeper_tick(struct pump_timer *t)
   keeper_look_stock(k, now);
   pool_poll(k->app->pool, now);
   config_unref(c);
-  if(pump_timer_set(k->pump->pump, &k->timer, pump_now(k->pump->pump) + KEEPER_TICK_MS)) LOG_ERROR(k->app->log, "keeper", "", "no memory for a timer");
+  pthread_mutex_lock(&k->app->lock);
+  int64_t tick = k->app->models_at_ms || !pool_count(k->app->pool, FEATURE_CHAT, now).total ? KEEPER_TICK_MS : KEEPER_EARLY_MS;
+  pthread_mutex_unlock(&k->app->lock);
+  if(pump_timer_set(k->pump->pump, &k->timer, pump_now(k->pump->pump) + tick)) LOG_ERROR(k->app->log, "keeper", "", "no memory for a timer");
 }
 
 struct keeper *keeper_new(struct app *a)

@@ -1,7 +1,7 @@
 /* keeper.h - periodic work: the model list, tokens about to end, changed accounts to the store, old stock.
  *
  * Threads: its clock runs on the first pump; everything that may block is submitted as a job.
- * Time:    one tick a second; a tick submits at most one job of each kind at a time. */
+ * Time:    one tick a second, five until the first model list; a tick submits at most one job of each kind at a time. */
 #ifndef Q2A_DOMAIN_KEEPER_H
 #define Q2A_DOMAIN_KEEPER_H
 
