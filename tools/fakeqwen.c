@@ -1582,7 +1582,7 @@ int main(int argc, char **argv)
   account_add("bad@example.org", "nobody knows");
   account_add("limited@example.org", "correct horse");
   account_add("colon@example.org", "pa:ss@word#1");
-  for(int i = 0; i < more; i++) {
+  for(int i = 0; i <= more; i++) {
     char email[64], password[64];
     snprintf(email, sizeof email, "user%d@example.org", i);
     snprintf(password, sizeof password, "pw-%d", i);

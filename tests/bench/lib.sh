@@ -70,7 +70,7 @@ start_fake() {
 }
 
 account_list() {
-  awk -v n="$1" 'BEGIN { for(i = 1; i <= n; i++) printf "%suser%d@example.org:pw-%d", i > 1 ? "," : "", i, i }'
+  awk -v n="$1" 'BEGIN { for(i = 1; i <= n; i++) printf "%suser%d@example.org:pw-%d", (i > 1 ? "," : ""), i, i }'
 }
 
 # gateway_env tls|plain ACCOUNTS PORT: the settings of a run, one a line, for env(1). All else is as delivered.
