@@ -426,7 +426,7 @@ static void conn_read(struct conn *c)
     return;
   }
   if(c->state == CONN_WAIT) {
-    if(n > 0) c->answer.why = "bytes after the answer", c->load->lost++;
+    if(n > 0) c->load->lost++, c->answer.why = "bytes after the answer";
     conn_close(c);
     return;
   }

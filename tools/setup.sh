@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs by package name what a target needs: setup.sh run | test | bench. Does nothing when all is there. Needs root or
+# sudo and apt; without them it prints what is missing, changes nothing and fails.
+set -eu
+want=${1:-run}
+arch=$(uname -m)
+missing=
+need() { # package, then a test that is true when it is there
+  package=$1; shift
+  "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+have() { command -v "$1"; }
+clang_runtime() { # the sanitizer runtime that belongs to this clang
+  [ -n "$(ls "$(clang -print-resource-dir)"/lib/linux/libclang_rt.tsan-"$arch".a 2>/dev/null)" ]
+}
+need gcc have gcc
+need make have make
+need libc6-dev test -e /usr/include/stdio.h
+need binutils have ar
+need musl-tools test -e "/usr/lib/$arch-linux-musl/musl-gcc.specs"
+need xz-utils have xz
+need tar have tar
+need curl have curl
+need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
+if [ "$want" != run ]; then
+  need openssl have openssl
+  need nodejs have node
+  need npm have npm
+  need clang have clang
+fi
+if [ "$want" = bench ]; then
+  need nginx-light have nginx
+  need util-linux have taskset
+fi
+if [ "$want" != run ] && have clang >/dev/null && ! clang_runtime; then
+  v=$(clang -dumpversion | sed 's/\..*//')
+  missing="$missing libclang-rt-$v-dev"
+fi
+[ -n "$missing" ] || exit 0
+if ! have apt-get >/dev/null; then
+  echo "setup: missing:$missing. There is no apt here: install these with your system's own tools." >&2
+  exit 1
+fi
+sudo=
+if [ "$(id -u)" != 0 ]; then
+  have sudo >/dev/null || { echo "setup: missing:$missing. Run as root: apt-get install$missing" >&2; exit 1; }
+  sudo=sudo
+fi
+echo "setup: installing$missing"
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+# A clang that came just now brings its runtime in a package named after its version.
+if [ "$want" != run ] && ! clang_runtime; then
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "libclang-rt-$(clang -dumpversion | sed 's/\..*//')-dev" >/dev/null
+fi
