@@ -46,7 +46,7 @@ struct chat {
   enum chat_state state;
 
   /* the order */
-  char request_id[48];
+  char request_id[132];
   char model_id[200];
   char shown_model[256];
   char ignored[520];

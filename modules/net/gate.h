@@ -60,7 +60,7 @@ struct client_request {
   const char *peer;                  /* address text, no port; "unix" */
   bool judged;                       /* the holder's own: the head was judged, only the body was missing */
   void *link;                        /* the holder's own, to keep requests in a list */
-  char id[48];                       /* x-request-id: the client's own if acceptable, else made by the gate */
+  char id[132];                      /* x-request-id: the client's own if acceptable, else made by the gate */
 };
 struct client_request *client_request(struct client *c);
 struct arena *client_arena(struct client *c); /* dies with the request */

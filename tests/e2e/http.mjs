@@ -136,13 +136,16 @@ await test('CORS: preflight and every answer', async () => {
 });
 await test('x-request-id: kept or made', async () => {
   equal((await fetch(`${gw.base}/healthz`, { headers: { 'x-request-id': 'my.id-1' } })).headers.get('x-request-id'), 'my.id-1');
+  const long = 'r'.repeat(128);
+  equal((await fetch(`${gw.base}/healthz`, { headers: { 'x-request-id': long } })).headers.get('x-request-id'), long);
+  equal((await chat(gw, 'hello', {}, { headers: { 'x-request-id': long } })).headers.get('x-request-id'), long);
   ok(/^req_[0-9A-Za-z]{24}$/.test((await fetch(`${gw.base}/healthz`, { headers: { 'x-request-id': 'bad id!' } })).headers.get('x-request-id')), 'made');
 });
 await test('the page: gzip, policy, hashed names', async () => {
   const r = await fetch(gw.base);
   const html = await r.text();
   ok(r.headers.get('content-security-policy').includes("default-src 'self'"), 'policy');
-  ok(!/<script>|style=|on\w+=/.test(html), 'nothing inline');
+  ok(!/<script>| style=| on\w+=/.test(html), 'nothing inline');
   const names = [...html.matchAll(/(?:src|href)="(\/[^"]+\.(?:js|css|svg))"/g)].map((m) => m[1]);
   ok(names.length === 3, names.join());
   for (const n of names) {
