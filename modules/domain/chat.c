@@ -529,9 +529,9 @@ static enum chat_flow chat_events(struct chat *c, struct str in, bool end)
     struct delta d;
     if(qwen_event_end(&c->events, &d) == Q_OK) chat_emit(c, &d, b);
   }
-  if(c->stream && b->n > before) {
+  if(c->stream && (b->n > before || b->err)) {
     enum q_status st = chat_write(c, p, false);
-    if(out_shown(&c->out)) c->sent = true;
+    if(!st && out_shown(&c->out)) c->sent = true;
     if(st == Q_NOMEM) c->event = (struct trouble){ .st = st };
   } else if(!c->stream && b->err) {
     c->event = (struct trouble){ .st = Q_NOMEM };

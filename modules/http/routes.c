@@ -294,7 +294,7 @@ static void routes_serve(struct req *q)
 
 /* ---- desk ---- */
 
-static void desk_serve(struct desk *d, struct client *c, bool refused)
+void desk_serve(struct desk *d, struct client *c, bool refused)
 {
   struct client_request *cr = client_request(c);
   struct config *config = app_config(d->app);

@@ -25,6 +25,8 @@ struct desk {
 };
 enum q_status desk_open(struct desk *d, int threads, struct log *log) Q_MUST_USE; /* d->app may be set later */
 void desk_close(struct desk *d);
+/* Serves a held request on the calling thread; refused: answer that its head is not acceptable. */
+void desk_serve(struct desk *d, struct client *c, bool refused);
 void desk_request(void *desk, struct client *c);                                        /* gate_config.on_request */
 void desk_reject(void *desk, const struct q_error *e, struct strbuf *out);              /* gate_config.on_reject */
 

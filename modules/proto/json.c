@@ -289,9 +289,9 @@ const struct json *json_parse(struct arena *a, struct str text, int max_depth, s
   return json_read(a, text, max_depth, false, err);
 }
 
-const struct json *json_parse_halves(struct arena *a, struct str text, int max_depth)
+const struct json *json_parse_halves(struct arena *a, struct str text, int max_depth, struct json_error *err)
 {
-  return json_read(a, text, max_depth, true, NULL);
+  return json_read(a, text, max_depth, true, err);
 }
 
 const struct json *json_get(const struct json *n, const char *key)

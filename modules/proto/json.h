@@ -31,7 +31,7 @@ const struct json *json_parse(struct arena *a, struct str text, int max_depth, s
 
 /* The same, but an unpaired surrogate escape is kept as its three bytes (ED A0..BF xx), so that the halves of one
  * character in two texts can be joined. */
-const struct json *json_parse_halves(struct arena *a, struct str text, int max_depth) Q_MUST_USE;
+const struct json *json_parse_halves(struct arena *a, struct str text, int max_depth, struct json_error *err) Q_MUST_USE;
 
 /* All take NULL for n, so that look-ups chain. Of equal keys the last counts. */
 const struct json *json_get(const struct json *n, const char *key);

@@ -342,7 +342,9 @@ enum q_status qwen_event_read(struct qwen_event *q, struct str data, struct delt
     d->done = true;
     return Q_OK;
   }
-  const struct json *root = data.n && data.p[0] == '{' ? json_parse_halves(&m->arena, data, QWEN_EVENT_DEPTH) : NULL;
+  struct json_error err = { .expected = "an event" };
+  const struct json *root = data.n && data.p[0] == '{' ? json_parse_halves(&m->arena, data, QWEN_EVENT_DEPTH, &err) : NULL;
+  if(!root && !err.expected) return Q_NOMEM;
   if(!root) {
     q->skipped += data.n > 0;
     return Q_OK;
@@ -384,7 +386,7 @@ enum q_status qwen_event_whole(struct qwen_event *q, struct str body, struct del
   t->st = Q_OK;
   m->fresh_n = 0;
   arena_reset(&m->arena);
-  const struct json *root = json_parse_halves(&m->arena, str_trim(body), QWEN_EVENT_DEPTH);
+  const struct json *root = json_parse_halves(&m->arena, str_trim(body), QWEN_EVENT_DEPTH, NULL);
   trouble_json(t, root);
   if(t->st) return t->st;
   const struct json *data = json_get(root, "data");
