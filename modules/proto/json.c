@@ -278,7 +278,7 @@ static const struct json *json_read(struct arena *a, struct str text, int max_de
   if(str_starts(text, S("\xef\xbb\xbf"))) r.p += 3;
   json_blank(&r);
   const struct json *n = json_value(&r);
-  json_blank(&r);
+  if(n) json_blank(&r);
   if(n && r.p != r.end) n = json_bad(&r, "the end");
   if(!n && err) json_place(err, text, r.p, r.nomem ? NULL : r.expected);
   return n;

@@ -71,10 +71,12 @@ enum limits_end limits_push(struct limits *l, struct str text, struct str *visib
     strbuf_adds(&l->hold, text);
     if(l->hold.err) return LIMITS_LENGTH;
     s = strbuf_str(&l->hold);
-    ptrdiff_t first = -1;
+    ptrdiff_t first = -1, ends = 0; /* the stop that is complete first, wherever the pieces were cut */
     for(int i = 0; i < l->stop_n; i++) {
-      ptrdiff_t at = str_find(s, limits_stop(l, i));
-      if(at >= 0 && (first < 0 || at < first)) first = at;
+      ptrdiff_t at = str_find(s, limits_stop(l, i)), end_at = at + (ptrdiff_t)limits_stop(l, i).n;
+      if(at < 0 || (first >= 0 && (end_at > ends || (end_at == ends && at > first)))) continue;
+      first = at;
+      ends = end_at;
     }
     if(first >= 0) end = LIMITS_STOP;
     s = str_sub(s, 0, first >= 0 ? (size_t)first : s.n - limits_tail(l, s));

@@ -4,7 +4,7 @@ enum { SSE_KEEP = 16 * 1024 }; /* a buffer above this is not kept between events
 
 enum q_status sse_init(struct sse *s, size_t max_event)
 {
-  *s = (struct sse){ .line = STRBUF(max_event), .data = STRBUF(max_event) };
+  *s = (struct sse){ .line = STRBUF(max_event + 16), .data = STRBUF(max_event) }; /* a line has its field name as well */
   return Q_OK;
 }
 
@@ -38,7 +38,9 @@ static bool sse_line(struct sse *s, struct str line, bool borrowed)
   struct str value = line.n > 5 ? str_sub(line, 5, line.n) : str_of(line.p, 0);
   if(value.n && value.p[0] == ' ') value = str_sub(value, 1, value.n);
   if(s->skip) return false;
-  if(!s->has_data && borrowed) {
+  if(value.n > s->data.max) {
+    s->data.err = Q_TOO_BIG;
+  } else if(!s->has_data && borrowed) {
     s->one = value;
   } else {
     sse_own(s);

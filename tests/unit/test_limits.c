@@ -1,0 +1,71 @@
+/* Stop strings and max_tokens: the same visible text at every split. */
+#include "proto/limits.h"
+
+#include "t.h"
+
+static const struct { const char *name, *stops[3]; int64_t max; const char *in, *out; enum limits_end end; } rows[] = {
+  { "nothing", { 0 }, 0, "hello world", "hello world", LIMITS_GO_ON },
+  { "one stop", { "END" }, 0, "hello END world", "hello ", LIMITS_STOP },
+  { "the earliest of two", { "b", "a" }, 0, "xxaxxb", "xx", LIMITS_STOP },
+  { "a prefix that is none in the end", { "<stop>" }, 0, "a <sto b <stop", "a <sto b <stop", LIMITS_GO_ON },
+  { "overlapping prefixes", { "aab" }, 0, "aaaab!", "aa", LIMITS_STOP },
+  { "stop at the very start", { "x" }, 0, "xyz", "", LIMITS_STOP },
+  { "a longer one that begins earlier", { "cd", "bcde" }, 0, "abcdef", "ab", LIMITS_STOP },
+  { "of characters of three bytes", { "世界" }, 0, "hello 世 世界!", "hello 世 ", LIMITS_STOP },
+  { "tokens", { 0 }, 3, "one two three four five", "one two three", LIMITS_LENGTH },
+  { "tokens in CJK: no character is cut", { 0 }, 2, "你好世界你好世界", "你好世", LIMITS_LENGTH },
+  { "exactly enough tokens", { 0 }, 2, "one two", "one two", LIMITS_GO_ON },
+  { "stop before the tokens end", { "two" }, 3, "one two three four five", "one ", LIMITS_STOP },
+  { "empty stops are none", { "" }, 0, "abc", "abc", LIMITS_GO_ON },
+};
+
+static void run(size_t i, size_t split, size_t step)
+{
+  struct limits l;
+  struct str stops[3], visible;
+  struct strbuf out = STRBUF(10000);
+  int n = 0;
+  size_t len = strlen(rows[i].in), at = 0;
+  enum limits_end end = LIMITS_GO_ON;
+  while(n < 3 && rows[i].stops[n]) stops[n] = str_z(rows[i].stops[n]), n++;
+  CHECK_INT(limits_init(&l, stops, n, rows[i].max), Q_OK);
+  while(at < len && end == LIMITS_GO_ON) {
+    size_t piece = at == 0 && split ? split : step;
+    while(piece < len - at && ((unsigned char)rows[i].in[at + piece] & 0xc0) == 0x80) piece++; /* deltas end on characters */
+    if(piece > len - at) piece = len - at;
+    end = limits_push(&l, str_of(rows[i].in + at, piece), &visible);
+    strbuf_adds(&out, visible);
+    at += piece;
+  }
+  if(end == LIMITS_GO_ON) {
+    limits_rest(&l, &visible);
+    strbuf_adds(&out, visible);
+  }
+  CHECK_INT(end, rows[i].end);
+  CHECK_STR(strbuf_str(&out), str_z(rows[i].out));
+  strbuf_free(&out);
+  limits_free(&l);
+}
+
+static void t_rows(void)
+{
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    size_t n = strlen(rows[i].in);
+    t_row = rows[i].name;
+    run(i, 0, n);
+    run(i, 0, 1);
+    for(size_t k = 1; k < n; k++) run(i, k, n);
+  }
+}
+
+static void t_nothing_is_held_without_a_stop(void)
+{
+  struct limits l;
+  struct str visible;
+  CHECK_INT(limits_init(&l, NULL, 0, 0), Q_OK);
+  CHECK_INT(limits_push(&l, S("abc"), &visible), LIMITS_GO_ON);
+  CHECK_STR(visible, S("abc"));
+  limits_free(&l);
+}
+
+T_MAIN(T(t_rows), T(t_nothing_is_held_without_a_stop))
