@@ -22,7 +22,7 @@ static const struct { const char *name, *in, *out; } good[] = {
 
 static const struct { const char *name, *in, *expected; size_t offset; int line, column; } bad[] = {
   { "empty", "", "a value", 0, 1, 1 },
-  XX,
+  { "missing comma", "{\"a\":1\n,\"b\":2 \"c\":3}", "',' or '}'", 14, 2, 8 },
   { "trailing comma", "[1,]", "a value", 3, 1, 4 },
   { "leading zero", "[01]", "no digit after a leading zero", 2, 1, 3 },
   { "plus", "[+1]", "a value", 1, 1, 2 },
