@@ -1,0 +1,67 @@
+/* URLs, queries and the one spelling of a path. */
+#include "proto/url.h"
+
+#include "t.h"
+
+static const struct { const char *in; bool ok; const char *host, *user, *pass, *path; int port; } urls[] = {
+  { "https://chat.qwen.ai", true, "chat.qwen.ai", "", "", "", 443 },
+  { "HTTP://h:81/a?b#c", true, "h", "", "", "/a?b", 81 },
+  { "socks5h://us%40er:p%3Aa:s@127.0.0.1", true, "127.0.0.1", "us%40er", "p%3Aa:s", "", 1080 },
+  { "http://a@b@c:1", true, "c", "a@b", "", "", 1 },
+  { "https://[::1]:8443/x", true, "::1", "", "", "/x", 8443 },
+  { "rediss://h", true, "h", "", "", "", 6379 },
+  { "ftp://h", false, 0, 0, 0, 0, 0 }, { "https://", false, 0, 0, 0, 0, 0 }, { "https://h:0", false, 0, 0, 0, 0, 0 }, { "https://h:99999", false, 0, 0, 0, 0, 0 },
+  { "https://h:8x", false, 0, 0, 0, 0, 0 }, { "https://a b", false, 0, 0, 0, 0, 0 }, { "https://a\\b", false, 0, 0, 0, 0, 0 }, { "https://[::1", false, 0, 0, 0, 0, 0 },
+  { "https://a\r\nb", false, 0, 0, 0, 0, 0 }, { "no scheme", false, 0, 0, 0, 0, 0 }, { "https://a\"b", false, 0, 0, 0, 0, 0 },
+};
+
+static void t_urls(void)
+{
+  for(size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+    struct url u;
+    t_row = urls[i].in;
+    CHECK_INT(url_split(str_z(urls[i].in), &u), urls[i].ok);
+    if(!urls[i].ok) continue;
+    CHECK_STR(u.host, str_z(urls[i].host));
+    CHECK_STR(u.user, str_z(urls[i].user));
+    CHECK_STR(u.pass, str_z(urls[i].pass));
+    CHECK_STR(u.path, str_z(urls[i].path));
+    CHECK_INT(u.port, urls[i].port);
+  }
+}
+
+static const struct { const char *in, *path, *query; bool anthropic; enum q_status st; } paths[] = {
+  { "/", "/", "", false, Q_OK }, { "//", "/", "", false, Q_OK }, { "/v1/models/", "/v1/models", "", false, Q_OK }, { "//v1///models?a=b?c", "/v1/models", "a=b?c", false, Q_OK },
+  { "/v1/v1/models", "/v1/models", "", false, Q_OK }, { "/openai/v1/models", "/v1/models", "", false, Q_OK }, { "/api/v1/models", "/v1/models", "", false, Q_OK },
+  { "/api/settings", "/api/settings", "", false, Q_OK }, { "/anthropic/v1/messages", "/v1/messages", "", true, Q_OK }, { "/v12/x", "/v12/x", "", false, Q_OK },
+  { "/v1/%6dodels", "/v1/models", "", false, Q_OK }, { "/v1/a%2Fb", "/v1/a/b", "", false, Q_OK }, { "http://h/v1/x", "/v1/x", "", false, Q_OK }, { "/a%zz", "", "", false, Q_BAD_REQUEST },
+  { "/a%0", "", "", false, Q_BAD_REQUEST }, { "/a%00b", "", "", false, Q_BAD_REQUEST }, { "/../etc", "/../etc", "", false, Q_OK },
+};
+
+static void t_paths(void)
+{
+  for(size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    struct strbuf b = STRBUF(1000);
+    struct str query;
+    bool anthropic;
+    t_row = paths[i].in;
+    CHECK_INT(url_path(str_z(paths[i].in), &b, &query, &anthropic), paths[i].st);
+    if(paths[i].st == Q_OK) {
+      CHECK_STR(strbuf_str(&b), str_z(paths[i].path));
+      CHECK_STR(query, str_z(paths[i].query));
+      CHECK_INT(anthropic, paths[i].anthropic);
+    }
+    strbuf_free(&b);
+  }
+}
+
+static void t_query(void)
+{
+  struct strbuf b = STRBUF(100);
+  CHECK(url_query(S("a=1&b=x%20y+z&c"), S("b"), &b));
+  CHECK_STR(strbuf_str(&b), S("x y z"));
+  CHECK(!url_query(S("a=1"), S("b"), &b));
+  strbuf_free(&b);
+}
+
+T_MAIN(T(t_urls), T(t_paths), T(t_query))
