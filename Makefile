@@ -156,7 +156,7 @@ fuzz: setup-test deps $(GEN)
 	  $(CLANG) $(STD) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(DEFS) $(INC) $$f \
 	    $(filter modules/base/% modules/proto/%,$(MODULES)) $(B)/host/libthird.a -o $(B)/fuzz/$$n || exit 1; \
 	  mkdir -p $(B)/fuzz/corpus/$$n; echo "$$n"; \
-	  $(B)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 $(B)/fuzz/corpus/$$n $$(ls -d tests/fuzz/corpus/$$n 2>/dev/null) || exit 1; done
+	  $(B)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus/$$n $$(ls -d tests/fuzz/corpus/$$n 2>/dev/null) || exit 1; done
 	@echo "fuzzing found nothing"
 
 format: ; @clang-format -i --style=file:tools/clang-format $(MODULES) $(HEADERS) qwen2api.c

@@ -117,6 +117,7 @@ bool codec_unpercent(struct str s, bool plus_is_space, struct strbuf *out)
 
 bool codec_is_utf8(struct str s)
 {
+  if(s.n == 0) return true;
   const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
   while(p < end) {
     int n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p <= 0xf4 ? 4 : 0;

@@ -497,13 +497,14 @@ static void config_aliases(struct config_load *l)
   }
   for(int i = 0; i < c->alias_n; i++) { /* a walk longer than the table is a cycle */
     const char *name = c->alias_from[i];
-    int steps = 0;
-    for(bool moved = true; moved && steps <= c->alias_n; steps++) {
-      moved = false;
-      for(int k = 0; k < c->alias_n && !moved; k++)
-        if(str_ieq(str_z(name), str_z(c->alias_from[k]))) name = c->alias_to[k], moved = true;
-    }
-    if(steps > c->alias_n) {
+    int moves = 0;
+    for(int k = 0; k < c->alias_n && moves <= c->alias_n; k++)
+      if(str_ieq(str_z(name), str_z(c->alias_from[k]))) {
+        name = c->alias_to[k];
+        moves++;
+        k = -1; /* from the start of the table again */
+      }
+    if(moves > c->alias_n) {
       config_problem(l, "MODEL_ALIASES: the aliases form a cycle");
       return;
     }
