@@ -36,7 +36,7 @@ CC_MUSL    := gcc -specs=$(MUSL_SPECS)
 HARDEN     := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 LINK_MUSL  := -static -pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now -Wl,-z,text -Wl,--no-dynamic-linker -Wl,--build-id=none -s
 
-.PHONY: all run demo check test torture bench fuzz lint format tsan clean help deps setup-% clang-check release dev
+.PHONY: all run demo check test torture bench fuzz lint format tsan clean help deps setup-run setup-test setup-bench clang-check release dev
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -44,7 +44,7 @@ all: deps ; @$(MAKE) --no-print-directory $(B)/qwen2api
 help:
 	@echo "make run | demo | check | test | torture | bench | fuzz | lint | format | tsan | release | clean"
 
-setup-%: ; @tools/setup.sh $*
+setup-run setup-test setup-bench: setup-%: ; @tools/setup.sh $*
 run: setup-run all ; $(B)/qwen2api
 demo: setup-run all ; @$(MAKE) --no-print-directory $(B)/fakeqwen && tests/demo.sh
 
@@ -127,8 +127,8 @@ test: setup-test all
 	@tests/run.sh $(B)/results.test tests/lint.sh $(CHECK_BIN) $(UNIT_BIN) $(sort $(wildcard tests/*.test.sh)) \
 	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) tests/bench/streams.sh
 torture: setup-test all
-	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN)
-	@Q2A_TORTURE=1 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(sort $(wildcard tests/torture/*.sh))
+	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN) $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/check/qwen2api
+	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh))
 
 $(B)/load: tests/bench/load.c tests/bench/answer.c tests/bench/answer.h
 	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE tests/bench/load.c tests/bench/answer.c -o $@
@@ -137,7 +137,7 @@ bench: setup-bench all
 
 # ---- thread sanitizer: desk, pump and jobs ----
 TSAN := -O1 -g -fsanitize=thread
-TSAN_TESTS := $(addprefix $(B)/tsan/test_,pump jobs pool world log)
+TSAN_TESTS := $(addprefix $(B)/tsan/test_,pump jobs pool log)
 $(B)/tsan/%.o: %.c $(HEADERS) $(GEN)
 	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) $(DEFS) $(INC) -c $< -o $@
 $(B)/tsan/modules/http/server.o: modules/http/server.c $(HEADERS) $(INL)
@@ -146,8 +146,13 @@ $(B)/tsan/libq2a.a: $(addprefix $(B)/tsan/,$(MODULES:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
 $(B)/tsan/test_%: tests/unit/test_%.c tests/t.h $(B)/tsan/libq2a.a $(B)/host/libthird.a
 	@$(CLANG) $(STD) $(TSAN) -Itests $(DEFS) $(INC) $< $(B)/tsan/libq2a.a $(B)/host/libthird.a -lpthread -o $@
-tsan: setup-test deps
-	@$(MAKE) --no-print-directory $(TSAN_TESTS) && tests/run.sh $(B)/results.tsan $(TSAN_TESTS)
+# The whole program under a sanitizer, for the end-to-end tests.
+$(B)/tsan/qwen2api: qwen2api.c $(MODULES) $(HEADERS) $(GEN) $(B)/tsan/modules/http/server.o $(B)/host/libthird.a
+	@$(CLANG) $(STD) $(TSAN) $(DEFS) $(INC) $< $(B)/tsan/modules/http/server.o $(B)/host/libthird.a -lpthread -o $@
+$(B)/check/qwen2api: qwen2api.c $(MODULES) $(HEADERS) $(GEN) $(B)/check/modules/http/server.o $(B)/host/libthird.a
+	@$(CC_HOST) $(STD) $(SAN) $(DEFS) $(INC) $< $(B)/check/modules/http/server.o $(B)/host/libthird.a -lpthread -o $@
+tsan: setup-test all
+	@$(MAKE) --no-print-directory $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/fakeqwen && tests/run.sh $(B)/results.tsan $(TSAN_TESTS) tests/torture/tsan.sh
 
 # ---- fuzzing ----
 FUZZ_SECONDS ?= 10

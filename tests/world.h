@@ -229,7 +229,7 @@ static void world_sign_one(void *ctx, struct account *a)
   secret_unref(token);
 }
 
-static void world_sign_in(struct world *w)
+static void __attribute__((unused)) world_sign_in(struct world *w)
 {
   pool_each(w->app->pool, world_sign_one, NULL);
 }
@@ -269,7 +269,7 @@ static bool world_reply_done(const struct world *w)
 }
 
 /* Sends one chat request and turns the world until the reply is complete or the connection has ended. */
-static void world_chat(struct world *w, struct str json)
+static void __attribute__((unused)) world_chat(struct world *w, struct str json)
 {
   char head[256];
   int n = snprintf(head, sizeof head, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-world-0123456789\r\nContent-Length: %zu\r\n\r\n", json.n);

@@ -109,7 +109,8 @@ export async function gateway(fake, env = {}, args = []) {
   const port = await freePort();
   const hosts = ['chat.qwen.ai', 'auth.qwen.ai', 'cdn.qwenlm.ai'];
   const all = {
-    PATH: process.env.PATH, SERVICE_PORT: String(port), LISTEN_ADDRESS: '127.0.0.1', API_KEY: `${KEY},${USER_KEY}`,
+    PATH: process.env.PATH, ...(process.env.TSAN_OPTIONS ? { TSAN_OPTIONS: process.env.TSAN_OPTIONS } : {}),
+    ...(process.env.ASAN_OPTIONS ? { ASAN_OPTIONS: process.env.ASAN_OPTIONS } : {}), SERVICE_PORT: String(port), LISTEN_ADDRESS: '127.0.0.1', API_KEY: `${KEY},${USER_KEY}`,
     ACCOUNTS: 'ok@example.org:correct horse', DATA_SAVE_MODE: 'none', LOG_LEVEL: 'DEBUG',
     ...(fake ? { UPSTREAM_RESOLVE: hosts.map((h) => `${h}:443=127.0.0.1:${fake.port}`).join(','),
       SSL_CERT_FILE: join(certificates(), 'ca.pem') } : {}),
