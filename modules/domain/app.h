@@ -44,7 +44,7 @@ struct app_pump {
   struct tidy *tidies;     /* all of them */
   struct strbuf scratch;   /* for one event's output; used and emptied within a callback */
   pthread_t thread;
-  bool started;
+  atomic_bool started;
 };
 
 struct app_counts {        /* since start; for health, tests and the log */
