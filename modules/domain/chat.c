@@ -381,6 +381,11 @@ static void chat_think(struct chat *c, struct str text, struct strbuf *b)
   if(text.n == 0) return;
   tokens_push(&c->tokens_out, text);
   if(c->out.think_out != THINK_OUT_NONE) c->out.ops->think(&c->out, text, b);
+  if(!c->config->max_tokens_count_reasoning || !c->limits.max_tokens) return;
+  tokens_push(&c->limits.tokens, text);
+  if(tokens_total(&c->limits.tokens) < c->limits.max_tokens) return;
+  c->cut = true;
+  c->why = FINISH_LENGTH;
 }
 
 static bool chat_says(const struct chat *c, const struct delta *d)
@@ -415,7 +420,7 @@ static void chat_finish(struct chat *c)
   struct str rest;
   bool shown_think = c->events.any_think && c->out.think_out != THINK_OUT_NONE;
   chat_close_exchange(c);
-  if(!c->events.any_answer && !shown_think) {
+  if(!c->events.any_answer && !shown_think && !c->cut) {
     chat_trouble(c, Q_UP_EMPTY, "", 0);
     return;
   }

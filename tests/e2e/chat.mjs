@@ -95,6 +95,8 @@ await both('max_tokens', '[[scenario:stream n=20 ms=1 size=20 seed=1]]', (a) => 
   equal(a.finish, 'length');
   ok(a.text.length > 0 && a.text.length < 200, `${a.text.length}`);
 }, { max_tokens: 10 });
+await both('MAX_TOKENS_COUNT_REASONING', '[[scenario:thinking_detail]]', (a) => equal([a.finish, a.text], ['length', '']),
+  { model: 'qwen3.7-plus-thinking', max_tokens: 2 }, { MAX_TOKENS_COUNT_REASONING: 'true' });
 await both('the example of the original README', [{ role: 'system', content: '你是一个有用的助手。' }, { role: 'user', content: '你好,请介绍一下自己。' }],
   (a) => equal(a.json.model, 'qwen-max-latest'), { model: 'qwen-max-latest', temperature: 0.7, max_tokens: 2000 });
 await both('echo: folding keeps every turn (D13 text)', [

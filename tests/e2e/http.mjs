@@ -361,6 +361,37 @@ await test('D26 proxy variables of the host mean nothing', async () => {
   equal((await chat(a, 'hello')).status, 200);
   await a.stop();
 });
+await test('proxies: that of the account wins, its trouble is told without user info', async () => {
+  const seen = [];
+  const { createServer } = await import('node:net');
+  const proxy = createServer((s) => {
+    s.on('error', () => 0);
+    s.once('data', (d) => {
+      seen.push(d.toString());
+      if (!/Proxy-Authorization: Basic dXNlcjpwYXNz/i.test(d)) { s.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n'); return; }
+      const up = connect(fake.port, '127.0.0.1', () => { s.write('HTTP/1.1 200 OK\r\n\r\n'); s.pipe(up); up.pipe(s); });
+      up.on('error', () => s.destroy());
+    });
+  });
+  await new Promise((r) => proxy.listen(0, '127.0.0.1', r));
+  const at = `127.0.0.1:${proxy.address().port}`;
+  const a = await gateway(fake, { PROXY_URL: 'http://127.0.0.1:1', ACCOUNTS: `ok@example.org:correct horse|http://user:pass@${at}` });
+  equal((await chat(a, 'hello')).status, 200, a.log());
+  ok(seen.length && seen.every((h) => h.startsWith('CONNECT chat.qwen.ai:443')), seen.join());
+  await a.stop();
+  const b = await gateway(fake, { PROXY_URL: `http://who:wrong-secret@${at}`, CHAT_RETRY_COUNT: '0' });
+  const r = await chat(b, 'hello');
+  ok([502, 503].includes(r.status) && !r.raw.includes('wrong-secret') && !b.log().includes('wrong-secret'), r.raw);
+  await b.stop();
+  proxy.close();
+});
+await test('listening on a unix socket and on localhost', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'q2a-')), path = join(cwd, 'sock');
+  const p = spawn(binary, [], { cwd, stdio: 'ignore', env: { LISTEN_ADDRESS: `unix:${path}`, DATA_SAVE_MODE: 'none', API_KEY: KEY } });
+  const ask = () => spawnSync('curl', ['-s', '--unix-socket', path, 'http://x/healthz'], { encoding: 'utf8' }).stdout;
+  await waitFor(() => existsSync(path) && ask().includes('"ok"'), 3000, 'it answers');
+  p.kill('SIGKILL');
+});
 await test('TLS refusals say what is wrong', async () => {
   for (const [cert, words] of [['wrong-host', /host name/i], ['expired', /expired/i], ['unknown', /trusted|authority/i]]) {
     const bad = await fakeUpstream({ cert });

@@ -165,6 +165,38 @@ static void t_stop_while_parked(void)
   end(&f);
 }
 
+static void t_times(void)
+{
+  static const struct { const char *bytes; int answers; const char *status; } rows[] = {
+    { "GET / HT", 1, "408" },                                                          /* a head that does not end */
+    { "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", 1, "408" }, /* a body that does not end */
+    { "", 0, "" },                                                                     /* nothing at all: closed in silence */
+  };
+  struct fix f = { .pump = pump_new(&now_real) };
+  struct server_config sc = { .threads = 2, .on_head = on_head, .ctx = &f };
+  struct gate_config gc = { .now = &now_real, .body_max = 1 << 20, .bodies_sum_max = 1 << 20, .max_connections = 1000, .head_ms = 60, .body_ms = 60, .idle_ms = 60,
+                            .on_request = on_request, .on_reject = on_reject, .ctx = &f };
+  f.shared = gate_shared_new(&gc);
+  f.gate = gate_new(f.shared, f.pump);
+  f.server = server_new(&sc);
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    char out[4096];
+    int fd = client(&f);
+    CHECK(write(fd, rows[i].bytes, strlen(rows[i].bytes)) >= 0);
+    CHECK_INT(answers(&f, fd, 2, out, sizeof out), rows[i].answers); /* and then the end */
+    CHECK(strstr(out, rows[i].status) != NULL);
+    close(fd);
+  }
+  int fd = client(&f); /* parked after an answer: closed after the idle time */
+  char out[4096];
+  CHECK(write(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27) == 27);
+  CHECK_INT(answers(&f, fd, 2, out, sizeof out), 1);
+  for(int i = 0; i < 100 && gate_open(f.gate); i++) pump_turn(f.pump, 5);
+  CHECK_INT(gate_open(f.gate), 0);
+  close(fd);
+  end(&f);
+}
+
 static void t_no_leak(void)
 {
   long base = mem_live();
@@ -183,4 +215,4 @@ static void t_no_leak(void)
   CHECK_INT(mem_live(), base);
 }
 
-T_MAIN(T(t_pipelined), T(t_what_civetweb_refuses), T(t_more_than_the_queue), T(t_stop_while_parked), T(t_no_leak))
+T_MAIN(T(t_pipelined), T(t_what_civetweb_refuses), T(t_more_than_the_queue), T(t_stop_while_parked), T(t_times), T(t_no_leak))
