@@ -557,7 +557,7 @@ struct account {
   int running, max_running;
   long signins;
   bool refuses, challenged, no_media; /* what its name promises */
-  bool expired;                       /* played "expired" since its last renewal */
+  bool expired;                       /* has played "expired" */
 };
 struct token { const char *text; size_t n; int account; enum token_kind kind; bool dead; int64_t expires_s; };
 struct chat {
@@ -2230,11 +2230,6 @@ static void reply_unauthorized(void)
   else reply_fail(200, "unauthorized", "Token has expired, please log in again.");
 }
 
-static void renewed(int who)
-{
-  accounts[who].expired = false;
-}
-
 static void signin(bool v2, struct entry *log)
 {
   static struct buf email;
@@ -2276,7 +2271,6 @@ static void signin(bool v2, struct entry *log)
     enum { LIFE_S = 30 * 86400 };
     stat_.signins++;
     accounts[who].signins++;
-    renewed(who);
     const char *session = token_make(who, TOKEN_SESSION, LIFE_S),
                *refresh = v2 ? token_make(who, TOKEN_REFRESH, LIFE_S) : "";
     long long expires = (long long)wall_s() + LIFE_S;
@@ -2331,7 +2325,6 @@ static void h_exchange(struct conn *c, const struct req *r, int who, struct entr
   }
   int account = k->account;
   if(k->kind == TOKEN_REFRESH) k->dead = true;
-  renewed(account);
   log->account = account;
   const char *access = token_make(account, TOKEN_ACCESS, 900),
              *refresh = token_make(account, TOKEN_REFRESH, 30 * 86400);
@@ -2623,7 +2616,7 @@ static void h_completions(struct conn *c, const struct req *r, int who, struct e
   else if(!scripted) prompt_scenario(&prompt, name, sizeof name, args, sizeof args);
   memcpy(log->scenario, name, sizeof log->scenario);
   struct account *a = &accounts[who];
-  if(strcmp(name, "expired") == 0) { /* once, until the account has a new token */
+  if(strcmp(name, "expired") == 0) { /* once: whoever comes again has a new token */
     if(scripted || !a->expired) {
       a->expired = true;
       caller->dead = true;
@@ -2829,7 +2822,7 @@ static void c_switch(void)
 static void control(const struct req *r)
 {
   static struct buf b;
-  bool post = span_is(r->method, "POST"), packed = set.gzip, json = r->body.n && js_read(r->body);
+  bool post = span_is(r->method, "POST"), json = r->body.n && js_read(r->body);
   b.n = 0;
   if(span_is(r->path, "/__stats")) c_stats(&b);
   else if(span_is(r->path, "/__log")) c_log(&b, r);
@@ -2845,9 +2838,10 @@ static void control(const struct req *r)
     return;
   }
   if(!b.n) buf_text(&b, "{}");
+  bool packed = set.gzip;
   set.gzip = false;
   reply(200, JSON, "", b.p, b.n);
-  set.gzip = packed && !span_is(r->path, "/__reset") && !span_is(r->path, "/__switch");
+  set.gzip = packed;
   buf_shrink(&b);
 }
 
