@@ -31,9 +31,10 @@ enum q_status status_fail(struct q_error *e, enum q_status st, const char *param
   if(!e) return st;
   va_list ap;
   e->st = st;
-  snprintf(e->param, sizeof e->param, "%s", param ? param : "");
+  int wanted = snprintf(e->param, sizeof e->param, "%s", param ? param : "");
+  status_cut_utf8(e->param, sizeof e->param, wanted);
   va_start(ap, fmt);
-  int wanted = vsnprintf(e->msg, sizeof e->msg, fmt, ap);
+  wanted = vsnprintf(e->msg, sizeof e->msg, fmt, ap);
   va_end(ap);
   status_cut_utf8(e->msg, sizeof e->msg, wanted);
   return st;

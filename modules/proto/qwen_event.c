@@ -7,6 +7,7 @@ enum {
   QWEN_EVENT_HELD_MAX = 1024 * 1024,   /* text of unknown phases; the last reasoning snapshot */
   QWEN_EVENT_TEXT_MAX = 8 * 1024 * 1024,
   QWEN_EVENT_DEPTH = 64,
+  QWEN_EVENT_NUMBER_MAX = 1000000000,  /* tokens: sums of a few of them never overflow */
   QWEN_EVENT_SNAPSHOT = 16             /* bytes: shorter texts are never taken for snapshots */
 };
 
@@ -29,6 +30,7 @@ struct qwen_event_impl {
   struct source sources[DELTA_SOURCES_MAX];
   uint64_t seen[DELTA_SOURCES_MAX];      /* hashes of the URLs given out */
   int seen_n, fresh_n;
+  bool answer_came;                      /* an answer frame, also an empty one */
 };
 
 enum phase { PHASE_ANSWER, PHASE_THINK, PHASE_SUMMARY, PHASE_TOOL, PHASE_UNKNOWN };
@@ -129,7 +131,10 @@ static struct str qwen_halves(struct qwen_flow *f, struct str s, struct strbuf *
       f->has_half = true;
       break;
     }
-    if(high || low) {
+    if(high && s.n - i >= 6 && qwen_half(s.p + i + 3, false)) { /* two texts that were joined */
+      qwen_join(s.p + i, s.p + i + 3, out);
+      i += 5;
+    } else if(high || low) {
       strbuf_lit(out, "\xef\xbf\xbd");
       i += 2;
     } else {
@@ -139,18 +144,27 @@ static struct str qwen_halves(struct qwen_flow *f, struct str s, struct strbuf *
   return strbuf_str(out);
 }
 
+static bool qwen_always(const struct qwen_event_impl *m, const struct qwen_flow *f)
+{
+  return m->mode == DELTA_CUMULATIVE || f->snapshots >= 2;
+}
+
+/* Does s begin with everything given out before, and may that be taken for a snapshot? */
+static bool qwen_repeats(const struct qwen_event_impl *m, const struct qwen_flow *f, struct str s)
+{
+  if(m->mode == DELTA_INCREMENTAL || f->n == 0 || s.n < f->n) return false;
+  if(!qwen_always(m, f) && (f->n <= QWEN_EVENT_SNAPSHOT || s.n <= QWEN_EVENT_SNAPSHOT)) return false;
+  return qwen_hash(0, str_sub(s, 0, f->n)) == f->hash;
+}
+
 /* What of s is new, when s may repeat everything given out before. */
 static struct str qwen_new_part(const struct qwen_event_impl *m, struct qwen_flow *f, struct str s)
 {
-  bool always = m->mode == DELTA_CUMULATIVE || f->snapshots >= 2;
-  if(m->mode != DELTA_INCREMENTAL && (always ? f->n > 0 : f->n > QWEN_EVENT_SNAPSHOT && s.n > QWEN_EVENT_SNAPSHOT)) {
-    bool repeats = s.n >= f->n && qwen_hash(0, str_sub(s, 0, f->n)) == f->hash;
-    if(repeats) {
-      f->snapshots++;
-      s = str_sub(s, f->n, s.n);
-    } else if(always && s.n < f->n) {
-      s = STR_NONE; /* a snapshot that lags behind */
-    }
+  if(qwen_repeats(m, f, s)) {
+    f->snapshots++;
+    s = str_sub(s, f->n, s.n);
+  } else if(qwen_always(m, f) && s.n < f->n) {
+    s = STR_NONE; /* a snapshot that lags behind */
   }
   f->hash = qwen_hash(f->hash, s);
   f->n += s.n;
@@ -160,24 +174,29 @@ static struct str qwen_new_part(const struct qwen_event_impl *m, struct qwen_flo
 static struct str qwen_flow_text(struct qwen_event_impl *m, struct qwen_flow *f, struct str s, struct strbuf *out)
 {
   if(s.n == 0) return STR_NONE;
+  if(f->has_half && qwen_repeats(m, f, s)) f->has_half = false; /* a snapshot holds the waiting half once more */
   return qwen_new_part(m, f, qwen_halves(f, s, out));
+}
+
+static struct str qwen_part(const struct json *part)
+{
+  return json_is(part, JSON_OBJECT) ? json_str(json_get(part, "text")) : json_str(part);
 }
 
 /* content: a text, null, or a list of texts and {text} parts. */
 static struct str qwen_content(struct qwen_event_impl *m, const struct json *c)
 {
   if(!json_is(c, JSON_ARRAY)) return json_str(c);
-  struct str all = STR_NONE;
+  size_t n = 0, at = 0;
+  for json_each(part, c) n += qwen_part(part).n;
+  char *all = arena_alloc(&m->arena, n);
+  if(!all) return STR_NONE;
   for json_each(part, c) {
-    struct str s = json_is(part, JSON_OBJECT) ? json_str(json_get(part, "text")) : json_str(part);
-    if(!s.n) continue;
-    char *joined = arena_alloc(&m->arena, all.n + s.n);
-    if(!joined) return all;
-    if(all.n) memcpy(joined, all.p, all.n);
-    memcpy(joined + all.n, s.p, s.n);
-    all = str_of(joined, all.n + s.n);
+    struct str s = qwen_part(part);
+    if(s.n) memcpy(all + at, s.p, s.n);
+    at += s.n;
   }
-  return all;
+  return str_of(all, n);
 }
 
 /* ---- reasoning summaries: snapshots of sections ---- */
@@ -196,10 +215,13 @@ static void qwen_sections(const struct json *t, struct strbuf *out)
 static struct str qwen_summary(struct qwen_event_impl *m, const struct json *extra)
 {
   struct strbuf *now = &m->think_text;
+  struct qwen_flow apart_flow = { .n = 0 };
   strbuf_clear(now);
   qwen_sections(json_get(extra, "summary_thought"), now);
   struct str all = strbuf_str(now), given = strbuf_str(&m->thoughts), fresh;
-  if(now->err || all.n == 0) return STR_NONE;
+  if(now->err || m->thoughts.err) return STR_NONE; /* what was given out is no longer known: rather nothing than twice */
+  if(all.n) all = qwen_halves(&apart_flow, all, &m->answer_text); /* a half at its end comes with the next snapshot */
+  if(all.n == 0) return STR_NONE;
   if(str_starts(all, given)) {
     fresh = str_sub(all, given.n, all.n);
   } else if(str_find(given, all) >= 0) {
@@ -213,7 +235,7 @@ static struct str qwen_summary(struct qwen_event_impl *m, const struct json *ext
     fresh = str_of(room, all.n + apart.n);
   }
   strbuf_adds(&m->thoughts, fresh);
-  return fresh;
+  return m->thoughts.err ? STR_NONE : fresh;
 }
 
 /* ---- sources ---- */
@@ -249,7 +271,7 @@ static bool qwen_number(const struct json *u, const char *a, const char *b, int6
 {
   int64_t v;
   if(!json_int(json_path(u, a), &v) && !(b && json_int(json_path(u, b), &v))) return false;
-  *out = v < 0 ? 0 : v;
+  *out = v < 0 ? 0 : v > QWEN_EVENT_NUMBER_MAX ? QWEN_EVENT_NUMBER_MAX : v;
   return true;
 }
 
@@ -286,7 +308,7 @@ static void qwen_frame(struct qwen_event *q, const struct json *delta, struct de
   switch(phase) {
   case PHASE_ANSWER:
     d->answer = qwen_flow_text(m, &m->answer, text, &m->answer_text);
-    d->answer_event = true;
+    d->answer_event = m->answer_came = true;
     d->finished = finished;
     q->finished = finished;
     q->any_answer |= d->answer.n > 0;
@@ -304,7 +326,7 @@ static void qwen_frame(struct qwen_event *q, const struct json *delta, struct de
     q->finished = false;
     break;
   case PHASE_UNKNOWN:
-    if(text.n && !q->any_answer) strbuf_adds(&m->held, text);
+    if(text.n && !m->answer_came) strbuf_adds(&m->held, text);
     break;
   }
 }
@@ -393,7 +415,7 @@ enum q_status qwen_event_whole(struct qwen_event *q, struct str body, struct del
   if(!json_get(data, "choices")) data = root;
   const struct json *message = json_path(data, "choices.0.message");
   qwen_usage(&q->usage, json_get(data, "usage"));
-  d->think = json_str(json_get(message, "reasoning_content"));
+  d->think = qwen_flow_text(m, &m->think, json_str(json_get(message, "reasoning_content")), &m->think_text);
   d->answer = qwen_flow_text(m, &m->answer, qwen_content(m, json_get(message, "content")), &m->answer_text);
   q->any_answer = d->answer.n > 0;
   q->any_think = d->think.n > 0;

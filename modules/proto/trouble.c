@@ -57,7 +57,7 @@ static void trouble_say(struct trouble *t, struct str s)
   for(size_t i = 0; i < s.n && n < sizeof text - 1; i++) {
     unsigned char c = (unsigned char)s.p[i];
     if(c == '<') tag = true;
-    if(!tag) text[n++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+    if(!tag && (n || c > ' ')) text[n++] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
     if(c == '>') tag = false;
   }
   struct str clean = str_trim(str_of(text, n));
@@ -127,7 +127,7 @@ static void trouble_object(struct trouble *t, const struct json *inner, const st
   t->st = trouble_by_code(code);
   trouble_by_words(t, strbuf_str(&words));
   if(json_int(trouble_member(inner, outer, "num"), &hours) && hours > 0 && t->st == Q_UP_BUSY) t->st = Q_UP_QUOTA;
-  if(t->st == Q_UP_QUOTA && hours > 0) t->wait_s = hours * 3600 > TROUBLE_WAIT_MAX_S ? TROUBLE_WAIT_MAX_S : (int)(hours * 3600);
+  if(t->st == Q_UP_QUOTA && hours > 0) t->wait_s = hours > TROUBLE_WAIT_MAX_S / 3600 ? TROUBLE_WAIT_MAX_S : (int)hours * 3600;
   trouble_say(t, strbuf_str(&words));
   strbuf_free(&words);
 }

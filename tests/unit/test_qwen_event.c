@@ -1,6 +1,7 @@
 /* Upstream events to their meaning: each row is a whole turn. */
 #include "proto/qwen_event.h"
 
+#include "base/mem.h"
 #include "t.h"
 
 #define D(content, phase) "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":" content ",\"phase\":\"" phase "\",\"status\":\"typing\"}}],\"response_id\":\"r1\"}"
@@ -16,14 +17,29 @@ static const struct { const char *name; enum delta_mode mode; const char *events
   { "content null, list, parts", DELTA_AUTO, { D("null", "answer"), D("[\"a\",{\"text\":\"b\"}]", "answer"), D("5", "answer") }, "", "ab" },
   { "equal short deltas stay", DELTA_AUTO, { D("\"ha \"", "answer"), D("\"ha \"", "answer"), D("\"ha \"", "answer") }, "", "ha ha ha " },
   { "snapshots", DELTA_AUTO, { D("\"The first twenty bytes\"", "answer"), D("\"The first twenty bytes and\"", "answer"), D("\"The first twenty bytes and more\"", "answer"), D("\"The first twenty bytes and more\"", "answer") }, "", "The first twenty bytes and more" },
+  { "snapshots of the reasoning beside an answer in pieces", DELTA_AUTO, { D("\"Thoughts of twenty bytes\"", "think"), D("\"Thoughts of twenty bytes, more\"", "think"), D("\"a\"", "answer"), D("\"a\"", "answer"), D("\"Thoughts of twenty bytes, more!\"", "think") },
+    "Thoughts of twenty bytes, more!", "aa" },
+  { "in snapshot mode an older one is late, not new", DELTA_AUTO, { D("\"The first twenty bytes\"", "answer"), D("\"The first twenty bytes and\"", "answer"), D("\"The first twenty bytes and more\"", "answer"), D("\"The first\"", "answer"), D("\"The first twenty bytes and more!\"", "answer") }, "", "The first twenty bytes and more!" },
+  { "one repeat does not switch", DELTA_AUTO, { D("\"The first twenty bytes\"", "answer"), D("\"The first twenty bytes and\"", "answer"), D("\" so\"", "answer") }, "", "The first twenty bytes and so" },
   { "told that they are pieces", DELTA_INCREMENTAL, { D("\"The first twenty bytes\"", "answer"), D("\"The first twenty bytes and\"", "answer") }, "", "The first twenty bytesThe first twenty bytes and" },
   { "told that they are snapshots", DELTA_CUMULATIVE, { D("\"a\"", "answer"), D("\"ab\"", "answer"), D("\"ab\"", "answer"), D("\"abc\"", "answer") }, "", "abc" },
   { "an emoji in two events", DELTA_AUTO, { D("\"x\\ud83d\"", "answer"), D("\"\\ude00y\"", "answer") }, "", "x\xf0\x9f\x98\x80y" },
   { "a half that stays alone", DELTA_AUTO, { D("\"x\\ud83d\"", "answer"), D("\"y\"", "answer") }, "", "x\xef\xbf\xbdy" },
+  { "halves in two parts of one content", DELTA_AUTO, { D("[\"x\\ud83d\",{\"text\":\"\\ude00y\"}]", "answer") }, "", "x\xf0\x9f\x98\x80y" },
+  { "halves in two held texts", DELTA_AUTO, { D("\"x\\ud83d\"", "foo"), D("\"\\ude00y\"", "foo") }, "", "x\xf0\x9f\x98\x80y" },
+  { "halves in the reasoning", DELTA_AUTO, { D("\"x\\ud83d\"", "think"), D("\"a\"", "answer"), D("\"\\ude00y\"", "think") }, "x\xf0\x9f\x98\x80y", "a" },
+  { "snapshots that end in a half", DELTA_CUMULATIVE, { D("\"x\\ud83d\"", "answer"), D("\"x\\ud83d\"", "answer"), D("\"x\\ud83d\\ude00y\"", "answer") }, "", "x\xf0\x9f\x98\x80y" },
+  { "a summary that ends in a half", DELTA_AUTO, { SUM("[\"x\\ud83d\"]"), SUM("[\"x\\ud83d\\ude00\"]"), SUM("[\"x\\ud83d\\ude00y\"]") }, "x\xf0\x9f\x98\x80y", "" },
+  { "the first half at the end of all", DELTA_AUTO, { D("\"x\\ud83d\"", "answer") }, "", "x" },
   { "a low half alone", DELTA_AUTO, { D("\"\\ude00y\"", "answer") }, "", "\xef\xbf\xbdy" },
   { "another turn's frames", DELTA_AUTO, { "{\"response.created\":{\"response_id\":\"r1\"}}", "{\"choices\":[{\"delta\":{\"content\":\"NO\",\"phase\":\"answer\"}}],\"response_id\":\"r2\"}", D("\"yes\"", "answer") }, "", "yes" },
   { "unknown phase is the answer if no other came", DELTA_AUTO, { D("\"held \"", "foo"), "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"back\"}}]}" }, "", "held back" },
   { "unknown phase is dropped when an answer came", DELTA_AUTO, { D("\"held\"", "foo"), D("\"real\"", "answer") }, "", "real" },
+  { "unknown phase behind an empty answer", DELTA_AUTO, { D("\"\"", "answer"), D("\"late\"", "foo"), FIN }, "", "" },
+  { "thoughts, tools and answers take turns", DELTA_AUTO, { D("\"t1\"", "think"), D("\"a1\"", "answer"), FIN, D("\"q\"", "web_search"), D("\"t2\"", "think"), D("\"a2\"", "answer"), FIN }, "t1t2", "a1a2" },
+  { "the first id is locked without a notice", DELTA_AUTO, { D("\"a\"", "answer"), "{\"choices\":[{\"delta\":{\"content\":\"NO\",\"phase\":\"answer\"}}],\"response_id\":\"r2\"}", "{\"choices\":[{\"delta\":{\"content\":\"b\",\"phase\":\"answer\"}}]}" }, "", "ab" },
+  { "the other notice of an id", DELTA_AUTO, { "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}", "{\"choices\":[{\"delta\":{\"content\":\"NO\",\"phase\":\"answer\"}}],\"response_id\":\"r2\"}", D("\"yes\"", "answer") }, "", "yes" },
+  { "notices say nothing", DELTA_AUTO, { "{\"response.info\":{\"action\":\"keep_alive\",\"response_id\":\"r1\"}}", "{\"selected_model_id\":\"m\"}", "{\"choices\":[]}", "{\"choices\":null}", "{\"choices\":[{}]}", "{\"choices\":[{\"delta\":null}]}", D("\"a\"", "KeepAlive"), D("\"b\"", "answer") }, "", "b" },
   { "a tool's words are never the answer", DELTA_AUTO, { "{\"choices\":[{\"delta\":{\"role\":\"function\",\"content\":\"Tool x does not exists.\",\"phase\":\"answer\"}}]}", D("\"real\"", "answer") }, "", "real" },
   { "junk is skipped", DELTA_AUTO, { "{broken", "[1]", "", "text", D("\"a\"", "answer"), "{\"x\":1}" }, "", "a" },
   { "tool phases say nothing", DELTA_AUTO, { D("\"code\"", "code_interpreter"), D("\"a\"", "answer"), D("\"q\"", "web_search"), D("\"b\"", "answer") }, "", "ab" },
@@ -99,7 +115,116 @@ static void t_marks_and_usage(void)
   CHECK_INT(q.skipped, 0);
   CHECK(!qwen_event_read(&q, S("{oops"), &d, &t));
   CHECK_INT(q.skipped, 1);
+  CHECK(!qwen_event_read(&q, S("{\"choices\":[{\"delta\":{\"content\":\"q\",\"phase\":\"web_search\"}}]}"), &d, &t) && !d.finished && !q.finished); /* more came */
+  CHECK(!qwen_event_read(&q, S("{\"choices\":[{\"delta\":{\"content\":\"\",\"phase\":\"think\",\"status\":\"finished\"}}]}"), &d, &t) && !d.finished && !q.finished); /* of its phase only */
   qwen_event_free(&q);
+}
+
+static void t_usage(void)
+{
+  static const struct { const char *u; bool known; int64_t prompt, completion, reasoning, cached; } cases[] = {
+    { "{\"input_tokens\":31,\"output_tokens\":20,\"output_tokens_details\":{\"reasoning_tokens\":12},\"prompt_tokens_details\":{\"cached_tokens\":3}}", true, 31, 20, 12, 3 },
+    { "{\"prompt_tokens\":31,\"completion_tokens\":20,\"completion_tokens_details\":{\"reasoning_tokens\":12},\"input_tokens_details\":{\"cached_tokens\":3}}", true, 31, 20, 12, 3 },
+    { "{\"input_tokens\":\"31\",\"output_tokens\":\"20\"}", true, 31, 20, 0, 0 },
+    { "{\"input_tokens\":31}", true, 31, 0, 0, 0 },
+    { "{\"input_tokens\":-5,\"output_tokens\":7}", true, 0, 7, 0, 0 },
+    { "{\"input_tokens\":9223372036854775807,\"output_tokens\":9223372036854775807}", true, 1000000000, 1000000000, 0, 0 },
+    { "{\"image_count\":1,\"input_tokens\":0,\"output_tokens\":0}", false, 0, 0, 0, 0 },
+    { "{}", false, 0, 0, 0, 0 }, { "null", false, 0, 0, 0, 0 }, { "[1]", false, 0, 0, 0, 0 }, { "{\"input_tokens\":{}}", false, 0, 0, 0, 0 },
+  };
+  for(size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for(int after = 0; after < 2; after++) { /* alone, and behind numbers that an empty object must not wipe out */
+      struct qwen_event q;
+      struct delta d;
+      struct trouble t;
+      char event[400];
+      t_row = cases[i].u;
+      CHECK_INT(qwen_event_init(&q, DELTA_AUTO), Q_OK);
+      if(after) CHECK(!qwen_event_read(&q, S("{\"choices\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}"), &d, &t));
+      snprintf(event, sizeof event, "{\"choices\":[],\"usage\":%s}", cases[i].u);
+      CHECK(!qwen_event_read(&q, str_z(event), &d, &t));
+      bool old = after && !cases[i].known;
+      CHECK_INT(q.usage.known, cases[i].known || after);
+      CHECK_INT(q.usage.prompt, old ? 1 : cases[i].prompt);
+      CHECK_INT(q.usage.completion, old ? 2 : cases[i].completion);
+      CHECK_INT(q.usage.reasoning, cases[i].reasoning);
+      CHECK_INT(q.usage.cached, cases[i].cached);
+      qwen_event_free(&q);
+    }
+}
+
+/* Hostile shapes: nothing is said, nothing fails, the next good event is read. */
+static void t_hostile(void)
+{
+  static const char *const odd[] = {
+    "{\"choices\":[{\"delta\":{\"content\":{\"a\":1},\"phase\":\"answer\"}}]}", "{\"choices\":{\"delta\":1}}", "{\"choices\":[[]]}",
+    "{\"choices\":[{\"delta\":{\"content\":[[],{},null,{\"text\":5}],\"phase\":\"answer\"}}]}", "{\"choices\":[{\"delta\":{\"phase\":7,\"content\":5}}]}",
+    "{\"choices\":[{\"delta\":{\"phase\":\"thinking_summary\",\"extra\":{\"summary_thought\":{\"content\":[{},null,5]}}}}]}",
+    "{\"choices\":[{\"delta\":{\"phase\":\"thinking_summary\",\"extra\":[]}}]}", "{\"choices\":[{\"delta\":{\"extra\":{\"tool_result\":{\"docs\":5},\"web_search_info\":{}}}}]}",
+    "{\"choices\":[{\"delta\":{\"extra\":{\"web_search_info\":[1,null,[],{\"url\":5}]}}}]}", "{\"response.created\":5}", "{\"response.created\":{\"response_id\":7}}",
+    "{\"response_id\":[],\"choices\":[]}", "{\"sources\":7}", "{\"done\":false}", "{}", "{\"error\":null,\"choices\":[]}", "{\"success\":true}", "data", "{\"a\":", "\xff\xfe", "[]",
+  };
+  for(size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+    struct qwen_event q;
+    struct delta d;
+    struct trouble t;
+    t_row = odd[i];
+    CHECK_INT(qwen_event_init(&q, DELTA_AUTO), Q_OK);
+    CHECK_INT(qwen_event_read(&q, str_z(odd[i]), &d, &t), Q_OK);
+    CHECK(d.answer.n == 0 && d.think.n == 0 && d.source_n == 0 && !d.done && !d.stopped && !d.finished);
+    CHECK_INT(qwen_event_read(&q, str_z(D("\"good\"", "answer")), &d, &t), Q_OK);
+    CHECK_STR(d.answer, S("good"));
+    qwen_event_free(&q);
+  }
+}
+
+/* More thoughts than are kept: given out once, then nothing, never twice. */
+static void t_endless_thoughts(void)
+{
+  struct qwen_event q;
+  struct delta d;
+  struct trouble t;
+  struct strbuf e = STRBUF(8 << 20);
+  size_t total = 0;
+  CHECK_INT(qwen_event_init(&q, DELTA_AUTO), Q_OK);
+  for(size_t n = 400 * 1024; n <= 1600 * 1024; n += 400 * 1024) {
+    strbuf_clear(&e);
+    strbuf_lit(&e, "{\"choices\":[{\"delta\":{\"phase\":\"thinking_summary\",\"extra\":{\"summary_thought\":{\"content\":\"");
+    while(e.n < n) strbuf_lit(&e, "thought ");
+    strbuf_lit(&e, "\"}}}}]}");
+    CHECK_INT(qwen_event_read(&q, strbuf_str(&e), &d, &t), Q_OK);
+    total += d.think.n;
+    CHECK(total <= n);
+  }
+  CHECK(total > 700 * 1024 && total <= 1024 * 1024);
+  strbuf_free(&e);
+  qwen_event_free(&q);
+}
+
+static void t_out_of_memory(void)
+{
+  for(long n = 0;; n++) {
+    struct qwen_event q;
+    struct delta d;
+    struct trouble t;
+    bool failed = false;
+    fault_arm(n, false);
+    enum q_status st = qwen_event_init(&q, DELTA_AUTO);
+    if(!st) {
+      failed |= qwen_event_read(&q, str_z(SUM("[\"thought\"]")), &d, &t) != Q_OK || d.think.n == 0;
+      failed |= qwen_event_read(&q, str_z(D("[\"x\\ud83d\",\"\\ude00y\"]", "answer")), &d, &t) != Q_OK || !str_eq(d.answer, S("x\xf0\x9f\x98\x80y"));
+      qwen_event_free(&q);
+    } else {
+      failed = true;
+      CHECK_INT(st, Q_NOMEM);
+    }
+    bool hit = fault_disarm();
+    CHECK_INT(mem_live(), 0);
+    if(!hit) {
+      CHECK(!failed);
+      break;
+    }
+  }
 }
 
 static void t_sources(void)
@@ -114,6 +239,18 @@ static void t_sources(void)
   CHECK(!qwen_event_read(&q, S("{\"choices\":[{\"delta\":{\"extra\":{\"web_search_info\":[{\"url\":\"u1\"},{\"url\":\"u2\",\"hostname\":\"h\"}]}}}]}"), &d, &t));
   CHECK_INT(d.source_n, 1);
   CHECK_STR(d.sources[0].host, S("h"));
+  CHECK(!qwen_event_read(&q, S("{\"choices\":[{\"delta\":{\"extra\":{\"tool_result\":[{\"url\":\"u2\"},{\"url\":\"u3\"}]}}}]}"), &d, &t));
+  CHECK_INT(d.source_n, 1);
+  CHECK(!qwen_event_read(&q, S("{\"sources\":[{\"url\":\"u4\"}]}"), &d, &t));
+  CHECK_INT(d.source_n, 1);
+  int all = 5; /* so far, the one without a URL included */
+  for(int i = 0; i < 100; i++) { /* bounded */
+    char event[200];
+    snprintf(event, sizeof event, "{\"choices\":[{\"delta\":{\"extra\":{\"web_search_info\":[{\"url\":\"x%d\"},{\"url\":\"y%d\"}]}}}]}", i, i);
+    CHECK(!qwen_event_read(&q, str_z(event), &d, &t));
+    all += d.source_n;
+  }
+  CHECK_INT(all, DELTA_SOURCES_MAX);
   qwen_event_free(&q);
 }
 
@@ -126,9 +263,15 @@ static void t_whole(void)
   CHECK_INT(qwen_event_whole(&q, S("{\"success\":true,\"data\":{\"choices\":[{\"message\":{\"content\":\"all\",\"reasoning_content\":\"r\"}}],\"usage\":{\"input_tokens\":1}}}"), &d, &t), Q_OK);
   CHECK_STR(d.answer, S("all"));
   CHECK_STR(d.think, S("r"));
+  CHECK(q.any_answer && q.any_think && q.usage.known && d.finished);
+  qwen_event_free(&q);
+  CHECK_INT(qwen_event_init(&q, DELTA_AUTO), Q_OK);
+  CHECK_INT(qwen_event_whole(&q, S("{\"choices\":[{\"message\":{\"content\":[\"a\",{\"text\":\"b\"}],\"reasoning_content\":\"r\\ud83dr\"}}]}"), &d, &t), Q_OK);
+  CHECK_STR(d.answer, S("ab"));
+  CHECK_STR(d.think, S("r\xef\xbf\xbdr"));
   CHECK_INT(qwen_event_whole(&q, S("{\"success\":false,\"data\":{\"code\":\"Forbidden\"}}"), &d, &t), Q_UP_BARRED);
   CHECK_INT(qwen_event_whole(&q, S("{nope"), &d, &t), Q_UP_BODY);
   qwen_event_free(&q);
 }
 
-T_MAIN(T(t_rows), T(t_troubles), T(t_marks_and_usage), T(t_sources), T(t_whole))
+T_MAIN(T(t_rows), T(t_troubles), T(t_marks_and_usage), T(t_usage), T(t_hostile), T(t_endless_thoughts), T(t_out_of_memory), T(t_sources), T(t_whole))

@@ -12,6 +12,11 @@ static const struct { const char *name; int http; const char *retry, *body; enum
   { "Forbidden", 403, "", "{\"success\":false,\"data\":{\"code\":\"Forbidden\",\"details\":\"no\"}}", Q_UP_BARRED, 0, "no" },
   { "quota with hours", 200, "", "{\"success\":false,\"data\":{\"code\":\"RateLimited\",\"details\":\"upper limit for today's usage.\",\"num\":4}}", Q_UP_QUOTA, 14400, "upper limit for today's usage." },
   { "quota by its words alone", 200, "", "{\"success\":false,\"data\":{\"code\":\"RateLimited\",\"details\":\"You have reached the daily usage limit\"}}", Q_UP_QUOTA, 0, "You have reached the daily usage limit" },
+  { "quota for ever", 200, "", "{\"success\":false,\"data\":{\"code\":\"RateLimited\",\"num\":9223372036854775807}}", Q_UP_QUOTA, 14 * 86400, "" },
+  { "quota of less than nothing", 200, "", "{\"success\":false,\"data\":{\"code\":\"RateLimited\",\"num\":-3}}", Q_UP_BUSY, 0, "" },
+  { "Retry-After for ever", 429, "99999999999999", "{}", Q_UP_BUSY, 14 * 86400, "" },
+  { "Retry-After that is no number", 429, "soon", "{}", Q_UP_BUSY, 0, "" },
+  { "num beats Retry-After", 429, "77", "{\"code\":\"RateLimited\",\"num\":1}", Q_UP_QUOTA, 3600, "" },
   { "flat quota", 200, "", "{\"code\":\"RateLimited\",\"detail\":\"x\",\"num\":\"3\"}", Q_UP_QUOTA, 10800, "x" },
   { "too fast", 200, "", "{\"success\":false,\"data\":{\"code\":\"RateLimited\",\"details\":\"slow down\"}}", Q_UP_BUSY, 0, "slow down" },
   { "429 with Retry-After", 429, "77", "{}", Q_UP_BUSY, 77, "" },
@@ -60,6 +65,15 @@ static void t_words_are_short(void)
   strbuf_lit(&b, "\"}}");
   trouble_body(&t, 200, STR_NONE, strbuf_str(&b));
   CHECK(strlen(t.words) <= 300 && strlen(t.words) % 3 == 0); /* cut between characters */
+  for(size_t blanks = 0; blanks < 8; blanks++) { /* wherever the border falls */
+    strbuf_clear(&b);
+    strbuf_lit(&b, "{\"detail\":\"");
+    for(size_t i = 0; i < blanks; i++) strbuf_addc(&b, ' ');
+    for(int i = 0; i < 200; i++) strbuf_lit(&b, "\xf0\x9f\x98\x80");
+    strbuf_lit(&b, "\"}");
+    trouble_body(&t, 500, STR_NONE, strbuf_str(&b));
+    CHECK_INT(strlen(t.words), 300);
+  }
   strbuf_free(&b);
 }
 
