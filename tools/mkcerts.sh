@@ -1,32 +1,73 @@
 #!/bin/sh
-# Makes a test CA and certificates: mkcerts.sh DIR. Good: fake.pem/.key. Bad: wrong-host, expired, unknown (another CA).
+# mkcerts.sh DIR: a test CA and certificates signed by it, P-256. Does nothing when DIR has them already.
+#   ca.pem          the CA, fit for SSL_CERT_FILE
+#   fake.pem .key   good, for every host of the upstream
+#   wrong-host, expired, unknown (.pem .key)   not good: another name, ended in 2021, signed by a CA nobody knows
 set -eu
-dir=$1
-[ -f "$dir/.done" ] && exit 0
-mkdir -p "$dir"
-cd "$dir"
-names="DNS:chat.qwen.ai,DNS:auth.qwen.ai,DNS:cdn.qwenlm.ai,DNS:portal.qwen.ai,DNS:dashscope.aliyuncs.com,DNS:*.oss-accelerate.aliyuncs.com,DNS:localhost,IP:127.0.0.1"
+[ -f "$1/.done" ] && exit 0
+mkdir -p "$1"
+target=$(cd "$1" && pwd)
+work=$(mktemp -d "$target/.new.XXXXXX") # several at once are fine: each makes a set, the first one counts
+trap 'cd / && rm -rf "$work"' EXIT
+cd "$work"
+
+names=DNS:localhost,IP:127.0.0.1
+for host in chat.qwen.ai auth.qwen.ai cdn.qwenlm.ai portal.qwen.ai dashscope.aliyuncs.com '*.oss-accelerate.aliyuncs.com'; do
+  names=DNS:$host,$names
+done
+
 key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key" 2>/dev/null; }
-ca() { # name subject
+
+# ca FILE NAME
+ca() {
   key "$1"
-  openssl req -x509 -new -key "$1.key" -sha256 -days 3650 -subj "/CN=$2" -addext "basicConstraints=critical,CA:TRUE" \
-    -addext "keyUsage=critical,keyCertSign,cRLSign" -out "$1.pem" 2>/dev/null
+  openssl req -x509 -new -key "$1.key" -sha256 -days 3650 -subj "/CN=$2" -addext basicConstraints=critical,CA:TRUE \
+    -addext keyUsage=critical,keyCertSign,cRLSign -out "$1.pem" 2>/dev/null
 }
-leaf() { # name ca alt-names start end
+
+# leaf FILE CA NAMES END: from 2020 to END. Only `openssl ca` takes an end in the past.
+leaf() {
   key "$1"
-  openssl req -new -key "$1.key" -subj "/CN=fake upstream" -out "$1.csr" 2>/dev/null
-  printf 'subjectAltName=%s\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n' "$3" > "$1.ext"
-  rm -rf "$1.db" && mkdir "$1.db" && : > "$1.db/index" && echo 1000 > "$1.db/serial"
-  printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s/index\nserial=%s/serial\nnew_certs_dir=%s\ndefault_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncommonName=supplied\n' \
-    "$1.db" "$1.db" "$1.db" > "$1.cnf"
-  openssl ca -batch -config "$1.cnf" -cert "$2.pem" -keyfile "$2.key" -in "$1.csr" -out "$1.pem" -extfile "$1.ext" \
-    -startdate "$4" -enddate "$5" -notext 2>/dev/null
-  rm -rf "$1.db" "$1.cnf" "$1.ext" "$1.csr"
+  openssl req -new -key "$1.key" -subj "/CN=fake upstream" -out csr 2>/dev/null
+  printf 'subjectAltName=%s\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n' "$3" >ext
+  rm -rf db
+  mkdir db
+  : >db/index
+  echo 1000 >db/serial
+  cat >cnf <<END
+[ca]
+default_ca = d
+[d]
+database = db/index
+serial = db/serial
+new_certs_dir = db
+default_md = sha256
+policy = p
+unique_subject = no
+[p]
+commonName = supplied
+END
+  openssl ca -batch -config cnf -cert "$2.pem" -keyfile "$2.key" -in csr -out "$1.pem" -extfile ext \
+    -startdate 20200101000000Z -enddate "$4" -notext 2>/dev/null
 }
+
 ca ca "qwen2api test CA"
 ca other "another test CA"
-leaf fake ca "$names" 20200101000000Z 21000101000000Z
-leaf wrong-host ca "DNS:example.org" 20200101000000Z 21000101000000Z
-leaf expired ca "$names" 20200101000000Z 20210101000000Z
-leaf unknown other "$names" 20200101000000Z 21000101000000Z
-touch .done
+leaf fake ca "$names" 21000101000000Z
+leaf wrong-host ca DNS:example.org 21000101000000Z
+leaf expired ca "$names" 20210101000000Z
+leaf unknown other "$names" 21000101000000Z
+rm -rf db csr ext cnf
+if mkdir "$target/.taken" 2>/dev/null; then
+  mv ./*.pem ./*.key "$target/"
+  : >"$target/.done"
+fi
+tries=0
+until [ -f "$target/.done" ]; do
+  tries=$((tries + 1))
+  if [ $tries -gt 200 ]; then
+    echo "$target is half made: remove it" >&2
+    exit 1
+  fi
+  sleep 0.05
+done

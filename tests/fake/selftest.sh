@@ -597,8 +597,8 @@ hasnt 'log: no bodies unless asked' "$log" '"body"'
 has 'log: bodies' "$(get '/__log?n=1&bodies=1')" '"body":"{\"stream\":true,\"version\":\"2.1\"'
 has 'log: heads' "$(get '/__log?n=1&heads=1')" "\"head\":\"POST /api/v2/chat/completions?chat_id=$id HTTP/1.1"
 same 'log: the last two' "$(get '/__log?n=2' | grep -o '"t_ms"' | wc -l)" 2
-get /__log | python3 -c 'import json,sys; json.load(sys.stdin)' 2>/dev/null; same 'log is JSON' $? 0
-get /__stats | python3 -c 'import json,sys; json.load(sys.stdin)' 2>/dev/null; same 'stats are JSON' $? 0
+get /__log | node -e 'JSON.parse(require("fs").readFileSync(0, "utf8"))'; same 'log is JSON' $? 0
+get /__stats | node -e 'JSON.parse(require("fs").readFileSync(0, "utf8"))'; same 'stats are JSON' $? 0
 post /__reset '' >/dev/null
 same 'log: reset' "$(get /__log)" '[]'
 for k in 1 2 3; do play 'stream n=50 ms=20' -o /dev/null & done
