@@ -21,9 +21,9 @@ need musl-tools test -e "/usr/lib/$arch-linux-musl/musl-gcc.specs"
 need xz-utils have xz
 need tar have tar
 need curl have curl
+need openssl have openssl
 need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 if [ "$want" != run ]; then
-  need openssl have openssl
   need nodejs have node
   need npm have npm
   need clang have clang

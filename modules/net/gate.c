@@ -46,7 +46,7 @@ struct gate {
   struct pump *pump;
   struct client *clients;
   int open;
-  bool draining;
+  atomic_bool draining;     /* read by desks as well */
   struct gate_listener listeners[GATE_LISTENERS];
   int listener_n;
   struct pump_timer pause;
@@ -90,6 +90,11 @@ struct client {
 
   struct pump_timer timer;
   int64_t deadline_ms;      /* 0: none; what it means depends on the state */
+  /* What the holder of a request hands over; the pump looks at it only when the task has come. */
+  struct strbuf answer;
+  struct str answer_extra;
+  bool answer_keep;
+  int64_t answer_delay_ms;
   struct pump_task task;    /* from another thread: answer, adopt, collect */
   struct pump_task bury;    /* own thread: free, or tell the taker that the client is gone */
   int64_t delay_ms;
@@ -130,6 +135,7 @@ static void client_free(struct client *c)
 {
   client_drop_request(c);
   strbuf_free(&c->out);
+  strbuf_free(&c->answer);
   mem_free(c->in);
   mem_free(c);
 }
@@ -550,6 +556,7 @@ static void client_event(struct pump_io *io, uint32_t events)
     client_broken(c);
     return;
   }
+  if(c->state == CLIENT_HELD) return; /* remembered for when it comes back */
   if((events & EPOLLOUT) && client_pending(c)) client_flush(c);
   if(c->state == CLIENT_TAKEN && c->ended) client_broken(c);
   else if(c->readable || c->ended) client_read(c);
@@ -620,6 +627,13 @@ void client_release_request(struct client *c)
 static void client_answer_task(struct pump_task *t)
 {
   struct client *c = (struct client *)((char *)t - offsetof(struct client, task));
+  strbuf_free(&c->out);
+  c->out = c->answer;
+  c->answer = STRBUF(0);
+  c->out_at = 0;
+  c->extra = c->answer_extra;
+  c->keep = c->keep && c->answer_keep && !c->out.err;
+  c->delay_ms = c->answer_delay_ms;
   c->state = CLIENT_FLUSHING;
   if(c->broken) {
     client_close(c);
@@ -635,13 +649,11 @@ static void client_answer_task(struct pump_task *t)
 
 void client_answer(struct client *c, struct strbuf *bytes, struct str extra, bool keep, int64_t delay_ms)
 {
-  strbuf_free(&c->out);
-  c->out = *bytes;
+  c->answer = *bytes;
   *bytes = STRBUF(bytes->max);
-  c->out_at = 0;
-  c->extra = extra;
-  c->keep = c->keep && keep && !c->out.err;
-  c->delay_ms = delay_ms;
+  c->answer_extra = extra;
+  c->answer_keep = keep;
+  c->answer_delay_ms = delay_ms;
   c->task.fn = client_answer_task;
   pump_post(c->gate->pump, &c->task);
 }

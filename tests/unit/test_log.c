@@ -15,7 +15,7 @@ static int64_t fixed(void *ctx)
 }
 static int64_t ticking(void *ctx)
 {
-  return 1795513614123 + (*(int *)ctx)++;
+  return 1795513614123 + atomic_fetch_add((atomic_int *)ctx, 1);
 }
 static const struct now at_noon = { fixed, fixed, NULL };
 
@@ -58,7 +58,8 @@ static void t_blocked_reader(void)
 static void t_rotation(void)
 {
   char dir[] = "/tmp/q2a-log-XXXXXX", path[300];
-  int tick = 0, files = 0;
+  atomic_int tick = 0;
+  int files = 0;
   struct now clock = { fixed, ticking, &tick };
   CHECK(mkdtemp(dir) != NULL);
   struct log_config c = { .now = &clock, .level = LOG_LEVEL_INFO, .fd = -1, .dir = dir, .file_max_bytes = 2000, .files_max = 3 };
