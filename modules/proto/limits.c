@@ -85,9 +85,9 @@ enum limits_end limits_push(struct limits *l, struct str text, struct str *visib
   return limits_fit(l, s, visible) ? end : LIMITS_LENGTH;
 }
 
-void limits_rest(struct limits *l, struct str *visible)
+enum limits_end limits_rest(struct limits *l, struct str *visible)
 {
   strbuf_drop(&l->hold, l->given);
   l->given = l->hold.n;
-  (void)limits_fit(l, strbuf_str(&l->hold), visible);
+  return limits_fit(l, strbuf_str(&l->hold), visible) ? LIMITS_GO_ON : LIMITS_LENGTH;
 }

@@ -27,6 +27,7 @@ void limits_free(struct limits *l); /* takes the zeroed value */
 /* *visible (borrowed until the next call) may go to the client. After LIMITS_STOP or LIMITS_LENGTH nothing follows.
  * Out of memory ends as LIMITS_LENGTH: text is cut, never wrong. */
 enum limits_end limits_push(struct limits *l, struct str text, struct str *visible);
-void limits_rest(struct limits *l, struct str *visible); /* the end: what was held back, within max_tokens */
+/* The end: what was held back, within max_tokens. LIMITS_LENGTH: some of it had to be cut. */
+enum limits_end limits_rest(struct limits *l, struct str *visible);
 
 #endif

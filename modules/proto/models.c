@@ -191,6 +191,15 @@ static bool models_alike(struct str pattern, struct str name)
   return str_ieq(str_sub(name, name.n - tail.n, tail.n), tail);
 }
 
+/* Without "qwen/", "models/openai/": a vendor in front says nothing. Stops at the first name that is an id. */
+static struct str models_bare(const struct models *m, struct str name)
+{
+  ptrdiff_t slash;
+  while(!models_exact(m, name) && (slash = str_chr(name, '/')) >= 0 && (size_t)slash + 1 < name.n)
+    name = str_sub(name, (size_t)slash + 1, name.n);
+  return name;
+}
+
 /* Follows MODEL_ALIASES; a chain is at most as long as the table. */
 static struct str models_alias(const struct models *m, const struct models_want *w, struct str name)
 {
@@ -290,12 +299,11 @@ enum q_status models_pick(const struct models *m, const struct models_want *w, s
   const struct model *x;
   if(!name.n) return models_take(p, models_at(m, 0), 0, STR_NONE, e);
   if((x = models_exact(m, name))) return models_take(p, x, 0, STR_NONE, e);
-  ptrdiff_t slash;
-  while((slash = str_chr(name, '/')) >= 0 && (size_t)slash + 1 < name.n) {
-    name = str_sub(name, (size_t)slash + 1, name.n); /* "qwen/…", "models/…": a vendor in front says nothing */
-    if((x = models_exact(m, name))) return models_take(p, x, 0, STR_NONE, e);
-  }
-  name = models_alias(m, w, name);
+  struct str bare = models_bare(m, name);
+  if((x = models_exact(m, bare))) return models_take(p, x, 0, STR_NONE, e);
+  struct str alias = models_alias(m, w, name); /* an alias may name the vendor as well */
+  if(str_eq(alias, name)) alias = models_alias(m, w, bare);
+  name = models_bare(m, alias);
   if((x = models_exact(m, name))) return models_take(p, x, 0, STR_NONE, e);
   if((x = models_loose(m, name))) return models_take(p, x, 0, STR_NONE, e);
   for(size_t i = 0; i < sizeof models_suffixes / sizeof models_suffixes[0]; i++) {

@@ -1,7 +1,7 @@
 #include "proto/openai.h"
 #include "proto/search.h"
 
-enum { OPENAI_TEXT_MAX = 64 * 1024 * 1024, OPENAI_SOURCES_MAX = 256 * 1024 };
+enum { OPENAI_TEXT_MAX = 64 * 1024 * 1024, OPENAI_SOURCES_MAX = 1024 * 1024 /* all of a turn, at their longest */ };
 
 /* ---- pieces both writers are made of: each puts text into one of two flows ---- */
 
@@ -58,15 +58,26 @@ static void openai_text(struct out *o, struct str text, struct strbuf *b)
   o->any_text = true;
 }
 
+/* A source that found no room is left out: half of one would spoil the others. */
+static void openai_whole_or_none(struct strbuf *b, size_t before)
+{
+  if(!b->err) return;
+  b->n = before;
+  b->err = Q_OK;
+}
+
 static void openai_sources(struct out *o, const struct source *s, int n, struct strbuf *b)
 {
   (void)b;
   if(o->block.max == 0) o->block = o->annotations = STRBUF(OPENAI_SOURCES_MAX);
   for(int i = 0; i < n; i++) {
+    size_t rows = o->block.n, notes = o->annotations.n;
     search_row(&s[i], ++o->source_n, !o->search_text, &o->block);
+    openai_whole_or_none(&o->block, rows);
     if(!search_linked(&s[i])) continue;
     if(o->annotations.n) strbuf_addc(&o->annotations, ',');
     search_annotation(&s[i], &o->annotations);
+    openai_whole_or_none(&o->annotations, notes);
   }
 }
 

@@ -16,6 +16,13 @@ static const struct { const char *name, *stops[3]; int64_t max; const char *in, 
   { "tokens in CJK: no character is cut", { 0 }, 2, "你好世界你好世界", "你好世", LIMITS_LENGTH },
   { "exactly enough tokens", { 0 }, 2, "one two", "one two", LIMITS_GO_ON },
   { "stop before the tokens end", { "two" }, 3, "one two three four five", "one ", LIMITS_STOP },
+  { "the end of what was held is over the limit", { "three four!" }, 2, "one two three four", "one two", LIMITS_LENGTH },
+  { "only the held text is over the limit", { " two three!" }, 1, "one two three", "one", LIMITS_LENGTH },
+  { "a stop that is the whole text", { "abc" }, 0, "abc", "", LIMITS_STOP },
+  { "a stop within a stop", { "abcd", "bc" }, 0, "xabcdx", "xa", LIMITS_STOP },
+  { "a stop of one byte", { "\n" }, 0, "a\nb", "a", LIMITS_STOP },
+  { "three stops", { "###", "```", "</s>" }, 0, "a # b `` c </s > d ``", "a # b `` c </s > d ``", LIMITS_GO_ON },
+  { "a limit of one", { 0 }, 1, "\xf0\x9f\x98\x80 emoji cost two", "", LIMITS_LENGTH },
   { "empty stops are none", { "" }, 0, "abc", "abc", LIMITS_GO_ON },
 };
 
@@ -38,7 +45,7 @@ static void run(size_t i, size_t split, size_t step)
     at += piece;
   }
   if(end == LIMITS_GO_ON) {
-    limits_rest(&l, &visible);
+    end = limits_rest(&l, &visible);
     strbuf_adds(&out, visible);
   }
   CHECK_INT(end, rows[i].end);

@@ -1,6 +1,7 @@
 /* The model list: any shape of the upstream's, its variants, and the way from a name to a model. */
 #include "proto/models.h"
 
+#include "base/mem.h"
 #include "proto/json.h"
 #include "t.h"
 
@@ -8,8 +9,8 @@ static const char list[] =
   "{\"data\":[{\"id\":\"qwen3.7-plus\",\"name\":\"Qwen3.7-Plus\",\"info\":{\"created_at\":1755000000,\"meta\":{\"max_context_length\":\"1000\",\"abilities\":{\"thinking\":1,\"vision\":0},"
   "\"capabilities\":{\"vision\":true},\"chat_type\":[\"t2t\",\"search\",\"t2i\"]}}},"
   "{\"id\":\"qwen3-max\",\"info\":{\"created_at\":5,\"meta\":{\"capabilities\":{\"thinking\":true},\"chat_type\":null}}},"
-  "{\"id\":\"qwen4-max\",\"info\":{\"created_at\":9,\"meta\":{\"abilities\":{\"thinking\":true},\"think_skip\":{\"enable\":false}}}},"
-  "{\"id\":\"plain\"},{\"id\":\"old-thinking\",\"info\":{\"meta\":{}}},{\"id\":\"off\",\"info\":{\"is_active\":false}},{\"id\":\"off2\",\"info\":{\"is_active\":0}},"
+  "{\"id\":\"qwen4-max\",\"info\":{\"name\":\"Model Four\",\"created_at\":9,\"meta\":{\"abilities\":{\"thinking\":true},\"think_skip\":{\"enable\":false}}}},"
+  "{\"id\":\"plain\",\"name\":\"The plain one\"},{\"id\":\"old-thinking\",\"info\":{\"meta\":{}}},{\"id\":\"off\",\"info\":{\"is_active\":false}},{\"id\":\"off2\",\"info\":{\"is_active\":0}},"
   "{\"name\":\"no id\"},{\"id\":\"bad id\"},{\"id\":7},null]}";
 
 static const struct { const char *name; enum q_status st; const char *id; unsigned variant; } picks[] = {
@@ -29,6 +30,27 @@ static const struct { const char *name; enum q_status st; const char *id; unsign
   { "gpt-4o", Q_OK, "qwen3-max", 0 },
   { "gpt-4o-thinking", Q_OK, "qwen3-max", MODEL_THINKING },
   { "claude-anything-5", Q_OK, "qwen3.7-plus", MODEL_THINKING }, /* alias with a suffix */
+  { "Qwen3.7-Plus Display", Q_NO_MODEL, "", 0 },
+  { "the plain one", Q_OK, "plain", 0 }, /* by its display name */
+  { "Model Four-thinking", Q_OK, "qwen4-max", MODEL_THINKING }, /* the name stands in info */
+  { "  qwen3-max  ", Q_OK, "qwen3-max", 0 },
+  { "QWEN/QWEN3-MAX-THINKING", Q_OK, "qwen3-max", MODEL_THINKING },
+  { "openai/gpt-4o", Q_OK, "qwen3-max", 0 }, /* the vendor goes, then the alias */
+  { "x/special", Q_OK, "plain", 0 }, /* an alias that names its vendor */
+  { "special", Q_NO_MODEL, "", 0 },
+  { "vendored", Q_OK, "qwen4-max", MODEL_THINKING }, /* an alias to a name with a vendor and a suffix */
+  { "hop1", Q_OK, "plain", 0 },
+  { "loop1", Q_NO_MODEL, "", 0 }, /* an alias that goes round */
+  { "mid-xyz-end", Q_OK, "plain", 0 },
+  { "mid-end", Q_NO_MODEL, "", 0 }, /* the two parts of a pattern do not overlap */
+  { "GPT-4O", Q_OK, "qwen3-max", 0 },
+  { "qwen-plus-latest-search", Q_OK, "qwen3.7-plus", MODEL_SEARCH },
+  { "QWEN-PLUS-LATEST", Q_OK, "qwen3.7-plus", 0 },
+  { "qwen3.7-plus-deep-research", Q_BAD_VARIANT, "", 0 },
+  { "qwen3.7-plus-image-edit", Q_BAD_VARIANT, "", 0 },
+  { "qwen3.7-plus-thinking-thinking", Q_NO_MODEL, "", 0 }, /* one suffix only */
+  { "old-thinking-thinking", Q_BAD_VARIANT, "", 0 },
+  { "qwen/", Q_NO_MODEL, "", 0 }, { "/", Q_NO_MODEL, "", 0 }, { "-search", Q_NO_MODEL, "", 0 },
   { "", Q_OK, "qwen3-max", 0 }, /* DEFAULT_MODEL */
   { "qwen3-max-search", Q_BAD_VARIANT, "", 0 },
   { "plain-thinking", Q_BAD_VARIANT, "", 0 },
@@ -41,11 +63,12 @@ static const struct { const char *name; enum q_status st; const char *id; unsign
 
 static void t_picks(void)
 {
-  static const char *const from[] = { "gpt-4o", "claude-*" }, *const to[] = { "qwen3-max", "qwen3.7-plus-thinking" };
+  static const char *const from[] = { "gpt-4o", "claude-*", "x/special", "vendored", "hop1", "hop2", "loop1", "loop2", "mid-*-end", "plain" },
+                    *const to[] = { "qwen3-max", "qwen3.7-plus-thinking", "plain", "qwen/qwen4-max-thinking", "hop2", "plain", "loop2", "loop1", "plain", "qwen3-max" };
   struct models *m = models_read(str_z(list));
   CHECK(m && models_count(m) == 5);
   for(size_t i = 0; i < sizeof picks / sizeof picks[0]; i++) {
-    struct models_want w = { str_z(picks[i].name), S("qwen3-max"), from, to, 2, true };
+    struct models_want w = { str_z(picks[i].name), S("qwen3-max"), from, to, 10, true };
     struct models_pick p;
     struct q_error e = Q_ERROR_NONE;
     t_row = picks[i].name;
@@ -66,7 +89,76 @@ static void t_picks(void)
   struct models_want near = { S("qwen3.7-plux"), STR_NONE, NULL, NULL, 0, true };
   CHECK_INT(models_pick(m, &near, &p, &e), Q_NO_MODEL);
   CHECK(strstr(e.msg, "qwen3.7-plus") != NULL);
+  struct models_want first = { STR_NONE, STR_NONE, NULL, NULL, 0, true };
+  CHECK_INT(models_pick(m, &first, &p, &e), Q_OK); /* no model, no default: the first of the list */
+  CHECK_Z(p.id, "qwen3.7-plus");
+  struct models_want lacks = { S("qwen3-max-search"), STR_NONE, NULL, NULL, 0, true };
+  CHECK_INT(models_pick(m, &lacks, &p, &e), Q_BAD_VARIANT);
+  CHECK(strstr(e.msg, "It has: -thinking.") != NULL); /* names those that exist */
+  static const char *const star[] = { "*" }, *const one[] = { "plain" };
+  struct models_want all = { S("anything/else"), STR_NONE, star, one, 1, true }, real = { S("qwen/qwen3-max"), STR_NONE, star, one, 1, true };
+  CHECK_INT(models_pick(m, &all, &p, &e), Q_OK);
+  CHECK_Z(p.id, "plain");
+  CHECK_INT(models_pick(m, &real, &p, &e), Q_OK); /* an id comes before an alias */
+  CHECK_Z(p.id, "qwen3-max");
+  char big[5000];
+  memset(big, '/', sizeof big);
+  memset(big + 2000, 'a', 3000);
+  struct models_want endless = { str_of(big, sizeof big), STR_NONE, NULL, NULL, 0, true };
+  CHECK_INT(models_pick(m, &endless, &p, &e), Q_NO_MODEL);
+  endless.list_known = false;
+  CHECK_INT(models_pick(m, &endless, &p, &e), Q_NO_MODEL); /* too long to pass on */
   models_unref(m);
+}
+
+static void t_written_one(void)
+{
+  struct models *m = models_read(str_z(list));
+  static const struct { const char *name, *id, *shown, *created; } rows[] = {
+    { "qwen3.7-plus", "qwen3.7-plus", "Qwen3.7-Plus", "2025-08-12T12:00:00Z" },
+    { "QWEN3.7-PLUS-search-thinking", "qwen3.7-plus-thinking-search", "Qwen3.7-Plus-thinking-search", "2025-08-12T12:00:00Z" },
+    { "qwen3.7-plus-thinking", "qwen3.7-plus-thinking", "Qwen3.7-Plus-thinking", "2025-08-12T12:00:00Z" },
+    { "brand/new", "new", "new", "2023-02-28T18:56:42Z" }, /* not in the list, passed on */
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct models_want w = { str_z(rows[i].name), STR_NONE, NULL, NULL, 0, false };
+    struct models_pick p;
+    struct q_error e = Q_ERROR_NONE;
+    struct arena a = ARENA(1 << 20);
+    struct strbuf b = STRBUF(10000);
+    t_row = rows[i].name;
+    CHECK_INT(models_pick(m, &w, &p, &e), Q_OK);
+    models_write_one(m, &p, &b);
+    const struct json *r = json_parse(&a, strbuf_str(&b), 10, NULL);
+    CHECK_STR(json_str(json_get(r, "id")), str_z(rows[i].id));
+    CHECK_STR(json_str(json_get(r, "name")), str_z(rows[i].shown));
+    CHECK_STR(json_str(json_get(r, "object")), S("model"));
+    CHECK_STR(json_str(json_get(r, "owned_by")), S("qwen"));
+    strbuf_clear(&b);
+    models_write_anthropic_one(m, &p, &b);
+    r = json_parse(&a, strbuf_str(&b), 10, NULL);
+    CHECK_STR(json_str(json_get(r, "id")), str_z(rows[i].id));
+    CHECK_STR(json_str(json_get(r, "display_name")), str_z(rows[i].shown));
+    CHECK_STR(json_str(json_get(r, "type")), S("model"));
+    CHECK_STR(json_str(json_get(r, "created_at")), str_z(rows[i].created));
+    strbuf_free(&b);
+    arena_free(&a);
+  }
+  models_unref(m);
+}
+
+/* Out of memory gives no list, never half of one. */
+static void t_out_of_memory(void)
+{
+  for(long n = 0;; n++) {
+    fault_arm(n, true);
+    struct models *m = models_read(str_z(list));
+    bool hit = fault_disarm();
+    CHECK(m ? models_count(m) == 5 : hit);
+    models_unref(m);
+    CHECK_INT(mem_live(), 0);
+    if(!hit) break;
+  }
 }
 
 static void t_written(void)
@@ -113,4 +205,4 @@ static void t_shapes(void)
   models_unref(b);
 }
 
-T_MAIN(T(t_picks), T(t_written), T(t_shapes))
+T_MAIN(T(t_picks), T(t_written_one), T(t_out_of_memory), T(t_written), T(t_shapes))

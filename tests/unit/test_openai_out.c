@@ -43,8 +43,8 @@ struct heard { struct strbuf content, reasoning; int roles, finishes, usages, do
 
 static void listen(struct heard *h, struct str raw, bool stream)
 {
-  struct arena a = ARENA(1 << 20);
-  *h = (struct heard){ .content = STRBUF(100000), .reasoning = STRBUF(100000) };
+  struct arena a = ARENA(16 << 20);
+  *h = (struct heard){ .content = STRBUF(4 << 20), .reasoning = STRBUF(4 << 20) };
   while(raw.n) {
     struct str line = stream ? str_cut(&raw, '\n') : raw;
     if(!stream) raw = STR_NONE;
@@ -100,6 +100,111 @@ static void t_both_say_the_same(void)
     }
 }
 
+/* Every sequence of up to five calls, in every mode: the same words, streamed or whole. */
+static void t_every_sequence(void)
+{
+  static const char *const calls[] = { "T:x", "A:a", "S:u" };
+  struct usage u = { .prompt = 1 };
+  int count = 0;
+  for(int length = 0; length <= 5; length++) {
+    int all = 1;
+    for(int i = 0; i < length; i++) all *= 3;
+    for(int k = 0; k < all * 6; k++, count++) {
+      char steps[40] = "";
+      int rest = k / 6;
+      for(int i = 0; i < length; i++, rest /= 3) strcat(strcat(steps, i ? " " : ""), calls[rest % 3]);
+      enum think_out think = k % 3 == 0 ? THINK_OUT_FIELD : k % 3 == 1 ? THINK_OUT_TAGS : THINK_OUT_NONE;
+      struct heard h[2];
+      t_row = steps;
+      for(int stream = 0; stream < 2; stream++) {
+        struct out o = make(stream, think, k / 3 % 2);
+        struct strbuf b = STRBUF(1 << 20);
+        play(&o, steps, &b);
+        CHECK_INT(out_shown(&o), strchr(steps, 'A') || (strchr(steps, 'T') && think != THINK_OUT_NONE));
+        o.ops->finish(&o, FINISH_STOP, &u, &b);
+        listen(&h[stream], strbuf_str(&b), stream);
+        strbuf_free(&b);
+        out_free(&o);
+      }
+      CHECK_STR(strbuf_str(&h[1].content), strbuf_str(&h[0].content));
+      CHECK_STR(strbuf_str(&h[1].reasoning), strbuf_str(&h[0].reasoning));
+      CHECK_INT(h[1].roles, 1);
+      CHECK_INT(h[1].finishes, 1);
+      CHECK_INT(h[1].dones, 1);
+      struct str content = strbuf_str(&h[0].content);
+      CHECK_INT(str_find(content, S("<think>")) >= 0, str_find(content, S("</think>")) >= 0); /* what is opened is closed */
+      int sources = 0, printed = 0;
+      for(const char *s = steps; *s; s++) sources += *s == 'S';
+      for(int flow = 0; flow < 2; flow++) {
+        struct str s = flow ? strbuf_str(&h[0].reasoning) : content;
+        for(ptrdiff_t at; (at = str_find(s, S("(https://u/)"))) >= 0; s = str_sub(s, (size_t)at + 1, s.n)) printed++;
+      }
+      CHECK_INT(printed, sources); /* each once */
+      for(int i = 0; i < 2; i++) {
+        strbuf_free(&h[i].content);
+        strbuf_free(&h[i].reasoning);
+      }
+    }
+  }
+  CHECK_INT(count, 364 * 6);
+  t_row = "";
+}
+
+/* Tags mode: the marks come in chunks of their own, the closing one whatever happens. */
+static void t_tags_have_chunks_of_their_own(void)
+{
+  struct out o = make(true, THINK_OUT_TAGS, false);
+  struct strbuf b = STRBUF(1 << 20);
+  struct usage u = { .prompt = 1 };
+  play(&o, "T:x A:a", &b);
+  o.ops->finish(&o, FINISH_STOP, &u, &b);
+  static const char *const deltas[] = { "{\"role\":\"assistant\",\"content\":\"\"}", "{\"content\":\"<think>\\n\\n\"}", "{\"content\":\"x\"}", "{\"content\":\"\\n\\n</think>\\n\"}",
+                                        "{\"content\":\"a\"}", "{}" };
+  struct str rest = strbuf_str(&b);
+  for(int i = 0; i < 6; i++) {
+    ptrdiff_t at = str_find(rest, S("\"delta\":"));
+    CHECK(at >= 0);
+    rest = str_sub(rest, (size_t)at + 8, rest.n);
+    CHECK_STR(str_sub(rest, 0, strlen(deltas[i])), str_z(deltas[i]));
+  }
+  CHECK(str_find(rest, S("\"delta\":")) < 0);
+  strbuf_free(&b);
+  out_free(&o);
+}
+
+/* Texts of any bytes are valid JSON; sources beyond all bounds never break it. */
+static void t_hostile(void)
+{
+  static char wide[4000];
+  struct usage u = { .prompt = 1 };
+  memset(wide, ')', sizeof wide);
+  memcpy(wide, "https://x/", 10);
+  for(int stream = 0; stream < 2; stream++)
+    for(int room = 0; room < 2; room++) {
+      struct out o = make(stream, THINK_OUT_FIELD, false);
+      struct strbuf b = STRBUF(8 << 20);
+      struct heard h;
+      struct source s = { S("\"]}\\\xff"), str_of(wide, sizeof wide), STR_NONE };
+      o.model = S("m");
+      if(room) o.block = o.annotations = STRBUF(30000); /* enough for two */
+      play(&o, "A:a", &b);
+      o.ops->text(&o, S("\"\x01\xff\n"), &b);
+      for(int i = 0; i < DELTA_SOURCES_MAX; i++) o.ops->sources(&o, &s, 1, &b);
+      o.ops->finish(&o, FINISH_STOP, &u, &b);
+      CHECK_INT(b.err, Q_OK);
+      listen(&h, strbuf_str(&b), stream);
+      CHECK(str_starts(strbuf_str(&h.content), S("a\"\x01\xef\xbf\xbd\n\n\n---\n\n| # |")));
+      int lines = 0;
+      for(size_t i = 0; i < h.content.n; i++) lines += h.content.p[i] == '\n';
+      CHECK_INT(lines, 7 + (room ? 2 : DELTA_SOURCES_MAX) - 1);
+      CHECK_INT(h.annotations, 1);
+      strbuf_free(&h.content);
+      strbuf_free(&h.reasoning);
+      strbuf_free(&b);
+      out_free(&o);
+    }
+}
+
 static void t_usage_as_asked(void)
 {
   static const struct { enum usage_wish wish; int usages; bool null; } rows_[] = { { USAGE_UNSET, 1, false }, { USAGE_NO, 0, false }, { USAGE_YES, 1, true } };
@@ -134,6 +239,13 @@ static void t_errors(void)
   CHECK(str_ends(strbuf_str(&b), S("data: {\"error\":{\"message\":\"cut \\\"here\\\"\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"upstream_interrupted\"}}\n\ndata: [DONE]\n\n")));
   CHECK(str_find(strbuf_str(&b), S("</think>")) >= 0); /* guaranteed, also when the stream fails */
   CHECK(str_find(strbuf_str(&b), S("\"finish_reason\":\"")) < 0);
+  strbuf_clear(&b);
+  out_forget(&o);
+  o.ops->error(&o, &e, &b); /* not begun */
+  CHECK(str_starts(strbuf_str(&b), S("data: {\"error\":")));
+  strbuf_clear(&b);
+  o.ops->heartbeat(&o, &b);
+  CHECK_STR(strbuf_str(&b), S(": keep-alive\n\n"));
   strbuf_free(&b);
   out_free(&o);
   status_fail(&e, Q_BAD_VALUE, "messages[0].role", "bad");
@@ -161,4 +273,4 @@ static void t_forget(void)
   out_free(&o);
 }
 
-T_MAIN(T(t_both_say_the_same), T(t_usage_as_asked), T(t_errors), T(t_forget))
+T_MAIN(T(t_both_say_the_same), T(t_every_sequence), T(t_tags_have_chunks_of_their_own), T(t_hostile), T(t_usage_as_asked), T(t_errors), T(t_forget))
