@@ -1,4 +1,4 @@
-/* codec.h - bytes to text and back: base64, hex, percent, base62.
+/* codec.h - bytes to text and back: base64, hex, percent.
  *
  * Threads: pure. Memory: appends to the caller's builder. Decoders return false on text that is none, and append
  * nothing useful then. */

@@ -201,6 +201,11 @@ static int http1_hex(char c)
   return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+static bool http1_plain(char c)
+{
+  return http1_visible(str_of(&c, 1), true);
+}
+
 /* One byte outside of chunk data; false: not allowed here. */
 static bool http1_chunk_byte(struct http1_chunk *c, char ch)
 {
@@ -220,7 +225,7 @@ static bool http1_chunk_byte(struct http1_chunk *c, char ch)
     return true;
   case CHUNK_EXT:
     if(ch == '\r') c->state = CHUNK_SIZE_LF;
-    return ch != '\n' && ch != 0;
+    return ch == '\r' || http1_plain(ch);
   case CHUNK_SIZE_LF:
     c->state = c->left ? CHUNK_DATA : CHUNK_TRAILER;
     c->line = 0;
@@ -234,10 +239,10 @@ static bool http1_chunk_byte(struct http1_chunk *c, char ch)
     return ch == '\n';
   case CHUNK_TRAILER:
     c->state = ch == '\r' ? CHUNK_LAST_LF : CHUNK_TRAILER_LINE;
-    return ch != '\n' && ch != 0;
+    return ch == '\r' || http1_plain(ch);
   case CHUNK_TRAILER_LINE:
     if(ch == '\r') c->state = CHUNK_TRAILER_LF;
-    return ch != '\n' && ch != 0;
+    return ch == '\r' || http1_plain(ch);
   case CHUNK_TRAILER_LF:
     c->state = CHUNK_TRAILER;
     return ch == '\n';

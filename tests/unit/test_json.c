@@ -39,6 +39,28 @@ static const struct { const char *name, *in, *expected; size_t offset; int line,
   { "two values", "{} {}", "the end", 3, 1, 4 },
   { "NaN", "NaN", "a value", 0, 1, 1 },
   { "half a word", "tru", "a value", 0, 1, 1 },
+  { "an upper word", "True", "a value", 0, 1, 1 },
+  { "an open array", "[", "a value", 1, 1, 2 },
+  { "an open object", "{", "a key in quotes or '}'", 1, 1, 2 },
+  { "a key alone", "{\"a\"}", "':'", 4, 1, 5 },
+  { "no value", "{\"a\":}", "a value", 5, 1, 6 },
+  { "a comma alone", "{,}", "a key in quotes or '}'", 1, 1, 2 },
+  { "a comma behind the last member", "{\"a\":1,}", "a key in quotes", 7, 1, 8 },
+  { "a number as key", "{1:2}", "a key in quotes or '}'", 1, 1, 2 },
+  { "no comma", "[1 2]", "',' or ']'", 3, 1, 4 },
+  { "the wrong bracket", "[1}", "',' or ']'", 2, 1, 3 },
+  { "minus alone", "-", "a digit", 1, 1, 2 },
+  { "minus and a letter", "-a", "a digit", 1, 1, 2 },
+  { "exponent without digits", "1e+", "a digit", 3, 1, 4 },
+  { "a point in front", ".5", "a value", 0, 1, 1 },
+  { "hex", "0x10", "the end", 1, 1, 2 },
+  { "a comment", "/**/1", "a value", 0, 1, 1 },
+  { "half a backslash", "\"\\", "the end of the string", 2, 1, 3 },
+  { "a cut character", "\"\xe4\xb8", "valid UTF-8", 1, 1, 2 },
+  { "above the last code point", "\"\xf4\x90\x80\x80\"", "valid UTF-8", 1, 1, 2 },
+  { "no-break space around", "\xc2\xa0{}", "a value", 0, 1, 1 },
+  { "two byte order marks", "\xef\xbb\xbf\xef\xbb\xbf{}", "a value", 3, 1, 4 },
+  { "lines of both kinds", "[\r\n1,\r\n,]", "a value", 7, 3, 1 },
 };
 
 static void t_good(void)
@@ -95,6 +117,14 @@ static void t_depth(void)
   CHECK(json_parse(&a, str_of(text, 40), 20, NULL) != NULL);
   CHECK(json_parse(&a, str_of(text, 40), 19, NULL) == NULL);
   CHECK(json_parse(&a, S("[[],[],[[]]]"), 3, NULL) != NULL); /* depth is given back */
+  CHECK(json_parse(&a, S("[{},{\"a\":{}},{\"b\":[]}]"), 3, NULL) != NULL);
+  CHECK(json_parse(&a, S("5"), 0, NULL) != NULL && json_parse(&a, S("[]"), 0, NULL) == NULL);
+  struct json_error e;
+  struct strbuf deep = STRBUF(4 << 20); /* a wall of brackets is refused at the limit, not at the end of the stack */
+  while(deep.n < 2 << 20) strbuf_lit(&deep, "[{\"a\":");
+  CHECK(json_parse(&a, strbuf_str(&deep), 100, &e) == NULL);
+  CHECK(e.expected && strcmp(e.expected, "less nesting") == 0 && e.offset < 1000);
+  strbuf_free(&deep);
   arena_free(&a);
 }
 
@@ -119,6 +149,23 @@ static void t_values(void)
   CHECK(json_absent(json_get(r, "n")) && json_absent(json_get(r, "nothing")));
   CHECK_STR(json_str(json_path(r, "o.x.1.y")), S("z"));
   CHECK(json_path(r, "o.x.7") == NULL && json_path(r, "a.b") == NULL);
+  CHECK(json_path(r, "o.x.-1") == NULL && json_path(r, "o.x.y") == NULL && json_path(NULL, "a") == NULL && json_path(r, "") == r);
+  CHECK(json_at(json_path(r, "o.x"), 2) == NULL && json_at(json_path(r, "o.x"), -1) == NULL && json_at(r, 0) == NULL && json_get(json_path(r, "o.x"), "y") == NULL);
+  CHECK(json_str(json_get(r, "a")).n == 0 && json_str(NULL).n == 0 && !json_number(NULL, &d) && !json_bool(NULL, &b) && !json_true(NULL));
+  int members = 0;
+  for json_each(m, r) members++;
+  CHECK_INT(members, r->count);
+  for json_each(m, (const struct json *)NULL) members++;
+  CHECK_INT(members, r->count);
+  arena_reset(&a);
+  r = json_parse(&a, S("[1e2,1e400,-1e400,9007199254740993,-9223372036854775808,9223372036854775808,0.5e1,1e-1,\"1e3\",\" 1\",\"\",\"0x1\",true,1e15]"), 4, NULL);
+  static const struct { bool is; int64_t v; } ints[] = { { true, 100 }, { false, 0 }, { false, 0 }, { true, 9007199254740993 }, { true, INT64_MIN }, { false, 0 }, { true, 5 }, { false, 0 },
+                                                         { true, 1000 }, { false, 0 }, { false, 0 }, { false, 0 }, { false, 0 }, { true, 1000000000000000 } };
+  for(int i = 0; i < 14; i++) {
+    v = 0;
+    CHECK_INT(json_int(json_at(r, i), &v), ints[i].is);
+    CHECK_INT(v, ints[i].v);
+  }
   arena_free(&a);
 }
 
