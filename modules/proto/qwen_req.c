@@ -93,7 +93,7 @@ void qwen_req_signin(struct str email, struct str password_hex, bool v2, struct 
 void qwen_req_timezone(int64_t wall_s, int offset_min, struct strbuf *out)
 {
   static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  int64_t local = wall_s + (int64_t)offset_min * 60, day = local / 86400, s = local % 86400;
+  int64_t local = wall_s + (int64_t)offset_min * 60, day = local / 86400 - (local % 86400 < 0), s = local - day * 86400;
   /* Civil date of a day number, from the eras of 400 years. */
   int64_t z = day + 719468, era = z / 146097, doe = z - era * 146097;
   int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);

@@ -1,5 +1,6 @@
 #include "proto/tokens.h"
 
+enum { TOKENS_CJK = 65 }; /* hundredths */
 enum { TOKENS_NONE, TOKENS_LETTERS, TOKENS_PUNCT, TOKENS_SPACE, TOKENS_SPACES, TOKENS_OTHER };
 
 /* What the run under way adds if it ends here; before_word: what follows is a word. */
@@ -57,7 +58,7 @@ static void tokens_point(struct tokens *t, uint32_t cp)
   bool emoji = (cp >= 0x1f000 && cp <= 0x1faff) || (cp >= 0x2600 && cp <= 0x27bf);
   if(cjk || hangul || emoji) {
     tokens_end(t, true);
-    t->hundredths += cjk ? 65 : hangul ? 80 : 200;
+    t->hundredths += cjk ? TOKENS_CJK : hangul ? 80 : 200;
     return;
   }
   if(t->kind != TOKENS_OTHER) tokens_end(t, true);
@@ -85,7 +86,9 @@ void tokens_push(struct tokens *t, struct str text)
 
 int64_t tokens_total(const struct tokens *t)
 {
-  return (t->hundredths + tokens_run(t, false) + 99) / 100;
+  /* An open single space counts as the least that can follow it in its place, so that the total never falls. */
+  int64_t open = t->kind == TOKENS_SPACE ? TOKENS_CJK : tokens_run(t, false);
+  return (t->hundredths + open + 99) / 100;
 }
 
 int64_t tokens_count(struct str text)

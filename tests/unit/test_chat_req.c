@@ -20,6 +20,15 @@ static const struct { const char *name; struct { enum chat_role role; const char
   { "line breaks stay", { { ROLE_SYSTEM, "s", NULL }, { ROLE_USER, "a\n\nb\n", NULL } }, 2, "s\n\nCurrent message:\na\n\nb\n" },
   { "a prefill is continued", { { ROLE_USER, "count", NULL }, { ROLE_ASSISTANT, "one, two", NULL } }, 2,
     "Conversation so far:\n\nUser: count\nAssistant: one, two\n\nContinue the last message of the assistant exactly where it ends, without repeating it.\n" },
+  { "a prefill without a question", { { ROLE_ASSISTANT, "one,", NULL } }, 1,
+    "Conversation so far:\n\nAssistant: one,\n\nContinue the last message of the assistant exactly where it ends, without repeating it.\n" },
+  { "system, conversation, current", { { ROLE_SYSTEM, "s", NULL }, { ROLE_USER, "q1", NULL }, { ROLE_ASSISTANT, "a1\na2", NULL }, { ROLE_USER, "q2", NULL } }, 4,
+    "s\n\nConversation so far:\n\nUser: q1\nAssistant: a1\na2\n" ONLY "\nCurrent message:\nq2" },
+  { "every mark is indented", { { ROLE_ASSISTANT, "User: a\nSystem: b\nTool: c\nCurrent message: d\nUser:\n Assistant: e\nuser: f\nUsers: g", NULL }, { ROLE_USER, "q", NULL } }, 2,
+    "Conversation so far:\n\nAssistant:  User: a\n System: b\n Tool: c\n Current message: d\n User:\n Assistant: e\nuser: f\nUsers: g\n" ONLY "\nCurrent message:\nq" },
+  { "a name cannot end its line", { { ROLE_USER, "q1", "a\nb): c" }, { ROLE_USER, "q2", NULL } }, 2, "Conversation so far:\n\nUser (a_b__ c): q1\n" ONLY "\nCurrent message:\nq2" },
+  { "a tool's answer is current", { { ROLE_USER, "q1", NULL }, { ROLE_TOOL, "42", NULL } }, 2, "Conversation so far:\n\nUser: q1\n" ONLY "\nCurrent message:\n42" },
+  { "an empty system message", { { ROLE_SYSTEM, "", NULL }, { ROLE_USER, "hi", NULL } }, 2, "Current message:\nhi" },
   { "only a system message", { { ROLE_SYSTEM, "s", NULL } }, 1, "s" },
 };
 

@@ -54,10 +54,59 @@ static void t_hex_and_percent(void)
   strbuf_free(&c);
 }
 
+/* All bytes there and back, at every length up to 40; a full builder shows, nothing is written behind it. */
+static void t_all_bytes(void)
+{
+  unsigned char all[256], back[256];
+  char hex[513];
+  for(int i = 0; i < 256; i++) all[i] = (unsigned char)(i * 7 + 3);
+  for(size_t n = 0; n <= 256; n += n < 40 ? 1 : 8) {
+    struct strbuf b = STRBUF(10000), c = STRBUF(10000);
+    struct str in = str_of((char *)all, n);
+    codec_base64(in, &b);
+    CHECK_INT(b.n, (n + 2) / 3 * 4);
+    CHECK(codec_unbase64(strbuf_str(&b), &c));
+    CHECK_STR(strbuf_str(&c), in);
+    strbuf_clear(&b);
+    strbuf_clear(&c);
+    codec_base64url(in, &b);
+    CHECK(str_chr(strbuf_str(&b), '=') < 0 && str_chr(strbuf_str(&b), '+') < 0 && str_chr(strbuf_str(&b), '/') < 0);
+    CHECK(codec_unbase64(strbuf_str(&b), &c));
+    CHECK_STR(strbuf_str(&c), in);
+    strbuf_clear(&b);
+    strbuf_clear(&c);
+    codec_percent(in, "", &b);
+    CHECK(codec_unpercent(strbuf_str(&b), true, &c));
+    CHECK_STR(strbuf_str(&c), in);
+    codec_hex(in, hex);
+    CHECK_INT(strlen(hex), 2 * n);
+    CHECK(codec_unhex(str_z(hex), back) && memcmp(back, all, n) == 0);
+    strbuf_free(&b);
+    strbuf_free(&c);
+  }
+  struct strbuf b = STRBUF(5), c = STRBUF(100);
+  codec_base64(S("four"), &b);
+  CHECK_INT(b.err, Q_TOO_BIG);
+  CHECK(codec_unpercent(S("a+b%2B"), true, &c));
+  CHECK_STR(strbuf_str(&c), S("a b+"));
+  strbuf_clear(&c);
+  CHECK(codec_unpercent(S("a+b%2B"), false, &c));
+  CHECK_STR(strbuf_str(&c), S("a+b+"));
+  CHECK(!codec_unpercent(S("%%41"), false, &c) && !codec_unpercent(S("%-1"), false, &c) && !codec_unpercent(S("% 1"), false, &c));
+  CHECK(!codec_unhex(S(" 1"), back) && !codec_unhex(S("0x"), back) && codec_unhex(STR_NONE, back));
+  strbuf_free(&b);
+  strbuf_free(&c);
+}
+
 static void t_utf8(void)
 {
   CHECK(codec_is_utf8(S("a\xc3\xa9\xe4\xb8\x96\xf0\x9f\x98\x80")));
   CHECK(!codec_is_utf8(S("\xc0\x80")) && !codec_is_utf8(S("\xed\xa0\x80")) && !codec_is_utf8(S("\xf4\x90\x80\x80")) && !codec_is_utf8(S("\xe4\xb8")) && !codec_is_utf8(S("\x80")));
+  static const char *const edges[] = { "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
+  static const char *const wrong[] = { "\xc1\xbf", "\xc2", "\xc2\x7f", "\xe0\x9f\xbf", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf5\x80\x80\x80", "\xff", "\xf0\x90\x80", "\xe4\xb8\xad\xad" };
+  for(size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) CHECK(codec_is_utf8(str_z(edges[i])));
+  for(size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) CHECK(!codec_is_utf8(str_z(wrong[i])));
+  CHECK(codec_is_utf8(STR_NONE) && codec_is_utf8(S("a\0b")));
 }
 
-T_MAIN(T(t_base64), T(t_hex_and_percent), T(t_utf8))
+T_MAIN(T(t_base64), T(t_all_bytes), T(t_hex_and_percent), T(t_utf8))

@@ -26,6 +26,24 @@ static void t_claims(void)
   CHECK_INT(of("{}", NULL), 0);
   CHECK_INT(of("{\"exp\":-5}", NULL), 0);
   CHECK_INT(of("{\"exp\":1e300}", NULL), 0);
+  CHECK_INT(of("{\"exp\":0}", NULL), 0);
+  CHECK_INT(of("{\"exp\":null}", NULL), 0);
+  CHECK_INT(of("{\"exp\":true}", NULL), 0);
+  CHECK_INT(of("{\"exp\":[4102444800]}", NULL), 0);
+  CHECK_INT(of("{\"exp\":\"soon\"}", NULL), 0);
+  CHECK_INT(of("{\"exp\":9223372036854775807}", NULL), 0);
+  CHECK_INT(of("{\"exp\":1,\"exp\":4102444800}", NULL), 4102444800);
+  CHECK_INT(of("[1]", NULL), 0);
+  CHECK_INT(of("", NULL), 0);
+  struct strbuf huge = STRBUF(100000); /* larger than any token, and deeper */
+  while(huge.n < 40000) strbuf_lit(&huge, "[[[[");
+  CHECK_INT(of(strbuf_z(&huge), &access), 0);
+  CHECK(!access);
+  strbuf_free(&huge);
+  CHECK_INT(jwt_expires_s(S("e30.eyJleHAiOjF9."), NULL), 0); /* the third part is missing */
+  CHECK_INT(jwt_expires_s(S("e30.eyJleHAiOjF9.s"), NULL), 1);
+  CHECK_INT(jwt_expires_s(S("e30.eyJle!AiOjF9.s"), NULL), 0);
+  CHECK_INT(jwt_expires_s(STR_NONE, NULL), 0);
   CHECK_INT(of("not json", NULL), 0);
   CHECK_INT(jwt_expires_s(S("opaque"), NULL), 0);
   CHECK_INT(jwt_expires_s(S("a.b"), NULL), 0);

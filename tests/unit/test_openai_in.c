@@ -1,6 +1,7 @@
 /* OpenAI requests: every field honoured, refused with its path, or named as ignored. */
 #include "proto/openai.h"
 
+#include "base/mem.h"
 #include "t.h"
 
 #define M "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
@@ -81,6 +82,109 @@ static void t_accepted(void)
   arena_free(&a);
 }
 
+/* null for an optional field is the same as no field; unknown fields of any shape say nothing. */
+static void t_null_is_absent(void)
+{
+  static const char *const names[] = {
+    "model", "stream", "stream_options", "enable_thinking", "thinking_budget", "reasoning_effort", "reasoning", "thinking", "chat_template_kwargs", "extra_body",
+    "include_reasoning", "reasoning_format", "enable_search", "web_search_options", "search", "chat_type", "size", "tools", "tool_choice", "parallel_tool_calls", "functions",
+    "function_call", "response_format", "stop", "max_tokens", "max_completion_tokens", "n", "user", "metadata", "store", "temperature", "top_p", "top_k", "min_p", "seed",
+    "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "logprobs", "top_logprobs", "modalities", "audio",
+  };
+  for(size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    struct arena a = ARENA(1 << 20);
+    struct chat_req r;
+    struct q_error e;
+    char body[300];
+    t_row = names[i];
+    snprintf(body, sizeof body, "{" M ",\"%s\":null}", names[i]);
+    CHECK_INT(read_it(&a, body, &r, &e), Q_OK);
+    CHECK(r.model.n == 0 && !r.stream && r.include_usage == USAGE_UNSET && r.think == THINK_UNSET && r.think_budget == 0 && !r.hide_reasoning && r.think_out == THINK_OUT_DEFAULT &&
+          !r.search && r.kind == CHAT_UNSET && r.stop_n == 0 && r.max_tokens == 0 && r.ignored.n == 0 && r.msg_n == 1);
+    arena_free(&a);
+  }
+}
+
+/* Any field with any wrong type: read or refused with its name and words, never a crash, never silence. */
+static void t_any_type(void)
+{
+  static const char *const names[] = {
+    "model", "messages", "stream", "stream_options", "enable_thinking", "thinking_budget", "reasoning_effort", "reasoning", "thinking", "chat_template_kwargs", "extra_body",
+    "include_reasoning", "reasoning_format", "enable_search", "web_search_options", "search", "chat_type", "tools", "tool_choice", "functions", "function_call", "response_format",
+    "stop", "max_tokens", "max_completion_tokens", "n", "user", "temperature", "logit_bias", "modalities", "audio",
+  };
+  static const char *const values[] = { "true", "false", "0", "-1", "1e300", "\"\"", "\"x\"", "[]", "[[]]", "[{}]", "[null]", "{}", "{\"type\":[]}", "{\"a\":{\"b\":[1]}}", "99999999999999999999" };
+  for(size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for(size_t k = 0; k < sizeof values / sizeof values[0]; k++) {
+      struct arena a = ARENA(1 << 20);
+      struct chat_req r;
+      struct q_error e;
+      char body[300];
+      t_row = names[i];
+      snprintf(body, sizeof body, "{" M ",\"%s\":%s}", names[i], values[k]);
+      enum q_status st = read_it(&a, body, &r, &e);
+      CHECK_INT(st, e.st);
+      if(st) {
+        CHECK_INT(status_row(st)->http, 400);
+        CHECK(str_starts(str_z(e.param), str_z(names[i])));
+        CHECK(e.msg[0] != 0);
+      }
+      arena_free(&a);
+    }
+}
+
+static void t_switches(void)
+{
+  struct arena a = ARENA(1 << 20);
+  struct chat_req r;
+  struct q_error e;
+  CHECK(!read_it(&a, "{" M ",\"stream\":\"false\",\"stream_options\":{\"include_usage\":false,\"include_obfuscation\":true},\"include_reasoning\":false,\"reasoning_format\":\"tags\"}", &r, &e));
+  CHECK(!r.stream && r.include_usage == USAGE_NO && r.hide_reasoning && r.think_out == THINK_OUT_TAGS);
+  CHECK(!read_it(&a, "{" M ",\"reasoning_format\":\"none\",\"stream_options\":{},\"include_reasoning\":true}", &r, &e));
+  CHECK(r.think_out == THINK_OUT_NONE && r.include_usage == USAGE_UNSET && !r.hide_reasoning);
+  CHECK(!read_it(&a, "{" M ",\"reasoning_format\":\"field\",\"search\":false,\"enable_search\":\"true\"}", &r, &e));
+  CHECK(r.think_out == THINK_OUT_FIELD && r.search);
+  CHECK(!read_it(&a, "{" M ",\"enable_search\":false,\"chat_type\":\"t2t\"}", &r, &e) && !r.search && r.kind == CHAT_T2T);
+  static const struct { const char *more; int64_t max; } limits[] = {
+    { "\"max_tokens\":1", 1 }, { "\"max_tokens\":32767", 32767 }, { "\"max_tokens\":32768", 0 }, { "\"max_tokens\":9223372036854775807", 0 },
+    { "\"max_tokens\":100,\"max_completion_tokens\":99999", 100 }, { "\"max_tokens\":99999,\"max_completion_tokens\":100", 100 }, { "\"max_tokens\":7.0", 7 },
+  };
+  for(size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+    char body[300];
+    t_row = limits[i].more;
+    snprintf(body, sizeof body, "{" M ",%s}", limits[i].more);
+    CHECK_INT(read_it(&a, body, &r, &e), Q_OK);
+    CHECK_INT(r.max_tokens, limits[i].max);
+  }
+  CHECK(!read_it(&a, "{" M ",\"stop\":\"END\"}", &r, &e) && r.stop_n == 1);
+  CHECK_STR(r.stop[0], S("END"));
+  CHECK(!read_it(&a, "{" M ",\"stop\":\"\"}", &r, &e) && r.stop_n == 0);
+  CHECK(!read_it(&a, "{" M ",\"stop\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\"]}", &r, &e) && r.stop_n == 16);
+  CHECK(!read_it(&a, "{" M ",\"stop\":[\"a\"],\"stop\":[\"b\"]}", &r, &e)); /* of equal names the last counts */
+  CHECK_STR(r.stop[0], S("b"));
+  arena_free(&a);
+}
+
+/* Out of memory is told as such at every point, and nothing stays behind. */
+static void t_out_of_memory(void)
+{
+  for(long n = 0;; n++) {
+    struct arena a = ARENA(1 << 20);
+    struct chat_req r;
+    struct q_error e = Q_ERROR_NONE;
+    const struct json *body = json_parse(&a, S("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},\"b\"]}],\"user\":\"u\"}"), 50, NULL);
+    struct str filler = STR_NONE;
+    while(arena_alloc(&a, 16) && filler.n < 200) filler.n++; /* the first block is full: every piece needs the heap */
+    fault_arm(n, true);
+    enum q_status st = openai_in(&a, body, &r, &e);
+    bool hit = fault_disarm();
+    CHECK_INT(st, hit ? Q_NOMEM : Q_OK);
+    arena_free(&a);
+    CHECK_INT(mem_live(), 0);
+    if(!hit) break;
+  }
+}
+
 static void t_thinking(void)
 {
   static const struct { const char *more; enum think_wish think; int budget; } rows[] = {
@@ -96,6 +200,16 @@ static void t_thinking(void)
     { ",\"thinking\":{\"type\":\"disabled\"}", THINK_OFF, 0 },
     { ",\"chat_template_kwargs\":{\"enable_thinking\":true}", THINK_ON, 0 },
     { ",\"extra_body\":{\"enable_thinking\":true}", THINK_ON, 0 },
+    { ",\"thinking_budget\":0", THINK_UNSET, 1 },
+    { ",\"thinking_budget\":\"-7\"", THINK_UNSET, 1 },
+    { ",\"reasoning_effort\":\"low\"", THINK_ON, 4096 },
+    { ",\"reasoning_effort\":\"medium\"", THINK_ON, 16384 },
+    { ",\"reasoning_effort\":\"xhigh\"", THINK_ON, 81920 },
+    { ",\"reasoning_effort\":\"max\"", THINK_ON, 81920 },
+    { ",\"reasoning_effort\":\"high\",\"enable_thinking\":false", THINK_OFF, 38912 },
+    { ",\"reasoning_effort\":\"high\",\"thinking_budget\":5", THINK_ON, 5 },
+    { ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":99999999999}", THINK_ON, 81920 },
+    { ",\"chat_template_kwargs\":{\"other\":1}", THINK_UNSET, 0 },
   };
   for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct arena a = ARENA(1 << 20);
@@ -124,7 +238,14 @@ static void t_messages(void)
   CHECK_STR(r.msgs[2].text, S("no"));
   CHECK_STR(r.msgs[3].text, S("a\nb\nc"));
   CHECK_STR(r.msgs[3].name, S("bob"));
+  CHECK(!read_it(&a, "{\"messages\":[{\"role\":\"assistant\",\"content\":\"  <think>open\",\"tool_calls\":[],\"function_call\":null,\"reasoning\":\"r\"},{\"role\":\"assistant\",\"content\":[]},"
+                     "{\"role\":\"user\",\"content\":\"<think>mine</think> stays\"},{\"role\":\"assistant\",\"content\":\"a <think>b</think>\"},{\"role\":\"assistant\",\"content\":\"<think></think>\"}]}", &r, &e));
+  CHECK_STR(r.msgs[0].text, S("  <think>open")); /* never closed: it is what was said */
+  CHECK_INT(r.msgs[1].text.n, 0);
+  CHECK_STR(r.msgs[2].text, S("<think>mine</think> stays")); /* only the assistant's own */
+  CHECK_STR(r.msgs[3].text, S("a <think>b</think>")); /* only at the head */
+  CHECK_INT(r.msgs[4].text.n, 0);
   arena_free(&a);
 }
 
-T_MAIN(T(t_refused), T(t_accepted), T(t_thinking), T(t_messages))
+T_MAIN(T(t_refused), T(t_accepted), T(t_null_is_absent), T(t_any_type), T(t_switches), T(t_out_of_memory), T(t_thinking), T(t_messages))

@@ -30,6 +30,54 @@ static void t_completion(void)
   }
 }
 
+/* Every combination is one JSON value with each member once; texts of any bytes stay inside their quotes. */
+static void t_hostile_and_combined(void)
+{
+  for(int k = 0; k < 3 * 16; k++) {
+    struct qwen_turn t = { .chat_id = S("c\"\\\n\xff"), .model = S("m\"}"), .prompt_json = S("\"x\\n\\\"\""), .fid = S("f"), .child = S("g"), .search = k & 1, .summary = k & 2,
+                           .plain = k & 4, .think_budget = k & 8 ? 1000 : 0, .think = (enum qwen_think)(k / 16), .wall_s = 1 };
+    static const char *const modes[] = { "Fast", "Thinking", "Auto" };
+    struct strbuf b = STRBUF(10000);
+    struct arena a = ARENA(1 << 20);
+    int64_t v = 0;
+    qwen_req_completion(&t, &b);
+    const struct json *r = json_parse(&a, strbuf_str(&b), 20, NULL), *m = json_path(r, "messages.0"), *f = json_get(m, "feature_config");
+    CHECK_STR(json_str(json_get(r, "chat_id")), S("c\"\\\n\xef\xbf\xbd"));
+    CHECK_STR(json_str(json_get(r, "model")), S("m\"}"));
+    CHECK_STR(json_str(json_path(m, "models.0")), S("m\"}"));
+    CHECK_STR(json_str(json_get(m, "content")), S("x\n\""));
+    CHECK_STR(json_str(json_get(m, "fid")), S("f"));
+    CHECK_STR(json_str(json_path(m, "childrenIds.0")), S("g"));
+    CHECK_STR(json_str(json_path(m, "extra.meta.subChatType")), k & 1 ? S("search") : S("t2t"));
+    CHECK_STR(json_str(json_get(f, "thinking_format")), k & 2 ? S("summary") : S("detail"));
+    CHECK_INT(json_true(json_get(f, "auto_thinking")), k / 16 == 2);
+    if(!(k & 4)) CHECK_STR(json_str(json_get(f, "thinking_mode")), str_z(modes[k / 16]));
+    CHECK_INT(json_int(json_get(f, "thinking_budget"), &v), (k & 8) && !(k & 4) && k / 16);
+    CHECK(json_true(json_get(r, "incremental_output")) && json_is(json_get(r, "parent_id"), JSON_NULL));
+    const struct json *objects[] = { r, m, f };
+    for(int i = 0; i < 3; i++)
+      for json_each(x, objects[i])
+        for(const struct json *y = x->next; y; y = y->next) CHECK(!str_eq(x->key, y->key));
+    strbuf_free(&b);
+    arena_free(&a);
+  }
+}
+
+static void t_timezones(void)
+{
+  static const struct { int64_t at; int east; const char *text; } rows[] = {
+    { 0, 0, "Thu Jan 01 1970 00:00:00 GMT+0000" }, { 0, -1, "Wed Dec 31 1969 23:59:00 GMT-0001" }, { 1709164800, 0, "Thu Feb 29 2024 00:00:00 GMT+0000" },
+    { 1709251199, 60, "Fri Mar 01 2024 00:59:59 GMT+0100" }, { 1767225600, -210, "Wed Dec 31 2025 20:30:00 GMT-0330" }, { 4102444799, 345, "Fri Jan 01 2100 05:44:59 GMT+0545" },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct strbuf b = STRBUF(100);
+    t_row = rows[i].text;
+    qwen_req_timezone(rows[i].at, rows[i].east, &b);
+    CHECK_STR(strbuf_str(&b), str_z(rows[i].text));
+    strbuf_free(&b);
+  }
+}
+
 static void t_others(void)
 {
   struct strbuf b = STRBUF(10000);
@@ -39,6 +87,12 @@ static void t_others(void)
   qwen_req_stop(S("c"), S(""), &b);
   CHECK_STR(strbuf_str(&b), S("{\"chat_id\":\"c\"}"));
   strbuf_clear(&b);
+  qwen_req_stop(S("c\""), S("r"), &b);
+  CHECK_STR(strbuf_str(&b), S("{\"chat_id\":\"c\\\"\",\"response_id\":\"r\"}"));
+  strbuf_clear(&b);
+  qwen_req_signin(S("a\"@b"), S("00"), true, &b);
+  CHECK_STR(strbuf_str(&b), S("{\"email\":\"a\\\"@b\",\"password\":\"00\",\"login_type\":\"email\"}"));
+  strbuf_clear(&b);
   qwen_req_signin(S("a@b"), S("00"), false, &b);
   CHECK_STR(strbuf_str(&b), S("{\"email\":\"a@b\",\"password\":\"00\"}"));
   strbuf_clear(&b);
@@ -47,4 +101,4 @@ static void t_others(void)
   strbuf_free(&b);
 }
 
-T_MAIN(T(t_completion), T(t_others))
+T_MAIN(T(t_completion), T(t_hostile_and_combined), T(t_timezones), T(t_others))

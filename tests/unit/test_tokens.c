@@ -23,9 +23,42 @@ static void t_rows(void)
   }
 }
 
+/* The rules of the manual, one by one, and a megabyte in reasonable time. */
+static void t_long_text(void)
+{
+  struct strbuf b = STRBUF(4 << 20);
+  while(b.n < 1 << 20) strbuf_lit(&b, "The quick brown fox, 42 times; \xe4\xbd\xa0\xe5\xa5\xbd!\n");
+  int64_t whole = tokens_count(strbuf_str(&b));
+  struct tokens t = { 0 };
+  for(size_t at = 0; at < b.n; at += 7) tokens_push(&t, str_sub(strbuf_str(&b), at, 7));
+  CHECK_INT(tokens_total(&t), whole);
+  CHECK(whole > (int64_t)b.n / 6 && whole < (int64_t)b.n / 2);
+  strbuf_clear(&b);
+  while(b.n < 1 << 20) strbuf_addc(&b, 'a'); /* one run */
+  CHECK_INT(tokens_count(strbuf_str(&b)), 1 + ((1 << 20) - 1) / 6);
+  strbuf_free(&b);
+}
+
+/* The total never falls while a text grows: a limit once reached stays reached. */
+static void t_never_falls(void)
+{
+  static const char *const pieces[] = { "a", " ", "7", "!", "?", "\n", "\xe4\xbd\xa0", "\xed\x95\x9c", "\xf0\x9f\x98\x80", "\xd0\xbf" };
+  uint32_t seed = 1;
+  for(int round = 0; round < 200; round++) {
+    struct tokens t = { 0 };
+    int64_t before = 0;
+    for(int i = 0; i < 60; i++) {
+      seed = seed * 1664525u + 1013904223u;
+      tokens_push(&t, str_z(pieces[(seed >> 16) % 10]));
+      CHECK(tokens_total(&t) >= before);
+      before = tokens_total(&t);
+    }
+  }
+}
+
 static void t_broken_text(void)
 {
   CHECK(tokens_count(S("\xff\xfe\x80\xc3\xe4\xb8")) >= 0);
 }
 
-T_MAIN(T(t_rows), T(t_broken_text))
+T_MAIN(T(t_rows), T(t_long_text), T(t_never_falls), T(t_broken_text))
