@@ -1,0 +1,98 @@
+/* The fuzzers' own checks on seeds and on every small change of them: cut, byte gone, byte doubled, byte changed. */
+#define LLVMFuzzerTestOneInput fuzz_json
+#include "../fuzz/fuzz_json.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_sse
+#include "../fuzz/fuzz_sse.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_http1
+#include "../fuzz/fuzz_http1.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_url
+#include "../fuzz/fuzz_url.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_qwen_event
+#include "../fuzz/fuzz_qwen_event.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_openai_in
+#include "../fuzz/fuzz_openai_in.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_limits
+#include "../fuzz/fuzz_limits.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_inflate
+#include "../fuzz/fuzz_inflate.c"
+#undef LLVMFuzzerTestOneInput
+
+#include "base/mem.h"
+#include "t.h"
+
+typedef int (*target)(const uint8_t *p, size_t n);
+
+static void at_its_end(target fn, const uint8_t *p, size_t n)
+{
+  uint8_t *exact = malloc(n ? n : 1); /* one byte read too far is seen by the sanitizer */
+  memcpy(exact, p, n);
+  CHECK_INT(fn(exact, n), 0);
+  free(exact);
+}
+
+static void around(target fn, struct str seed)
+{
+  static const uint8_t odd[] = { 0, '\n', '\r', '"', '\\', '%', '/', 0x7f, 0x80, 0xed, 0xf0, 0xff };
+  uint8_t *p = malloc(seed.n + 2);
+  long before = mem_live();
+  for(size_t i = 0; i <= seed.n; i++) {
+    at_its_end(fn, (const uint8_t *)seed.p, i); /* cut */
+    if(i == seed.n) break;
+    memcpy(p, seed.p, i);
+    memcpy(p + i, seed.p + i + 1, seed.n - i - 1);
+    at_its_end(fn, p, seed.n - 1); /* gone */
+    p[i] = (uint8_t)seed.p[i];
+    memcpy(p + i + 1, seed.p + i, seed.n - i);
+    at_its_end(fn, p, seed.n + 1); /* doubled */
+    memcpy(p, seed.p, seed.n);
+    for(size_t k = 0; k < sizeof odd; k++) {
+      p[i] = odd[k];
+      at_its_end(fn, p, seed.n); /* changed */
+    }
+  }
+  CHECK_INT(mem_live(), before);
+  free(p);
+}
+
+static const struct { const char *name; target fn; struct str seed; } seeds[] = {
+#define SEED(fn, text) { #fn, fn, { text, sizeof text - 1 } }
+  SEED(fuzz_json, "\xef\xbb\xbf{\"a\":[1,-2.5e+3,true,null,{\"b\":\"\\ud83d\\ude00\\u0000\\n\"}],\"\xe4\xb8\x96\":\"\xf0\x9f\x98\x80\"}"),
+  SEED(fuzz_sse, "\x09: hi\r\ndata: one\r\ndata:two\r\n\r\nevent: x\rdata: 0123456789012345678901234567890123456789012345678901234567890123456789\n\ndata: ok"),
+  SEED(fuzz_http1, "POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\nConnection: close, x\r\nA:\t b \r\n\r\nbody"),
+  SEED(fuzz_http1, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n"),
+  SEED(fuzz_http1, "5;a=b\r\nhello\r\n0A\r\n0123456789\r\n0\r\nT: v\r\n\r\nNEXT"),
+  SEED(fuzz_url, "https://us%40er:p@[2001:db8::1]:8443/a/b?c=d#e"),
+  SEED(fuzz_url, "/openai/v1//v1/%6dodels/?a=b%20c"),
+  SEED(fuzz_url, "e30.eyJleHAiOjQxMDI0NDQ4MDAsInR5cGUiOiJhY2Nlc3NfdG9rZW4ifQ.sig"),
+  SEED(fuzz_url, "{\"data\":{\"data\":[{\"id\":\"q\",\"info\":{\"created_at\":1,\"meta\":{\"abilities\":{\"thinking\":1},\"chat_type\":[\"search\"]}}}]}}"),
+  SEED(fuzz_qwen_event, "{\"response.created\":{\"response_id\":\"r\"}}\n{\"choices\":[{\"delta\":{\"content\":\"x\\ud83d\",\"phase\":\"answer\"}}]}\n{\"choices\":[{\"delta\":{\"content\":\"\\ude00y\","
+                        "\"phase\":\"answer\",\"status\":\"finished\"}}],\"usage\":{\"input_tokens\":3}}\n[DONE]"),
+  SEED(fuzz_qwen_event, "2{\"choices\":[]}\n{\"choices\":[{\"delta\":{\"phase\":\"thinking_summary\",\"extra\":{\"summary_thought\":{\"content\":[\"a\\udc00\",\"b\"]}}}}]}\n{\"choices\":[{\"delta\":"
+                        "{\"role\":\"function\",\"extra\":{\"tool_result\":{\"docs\":[{\"url\":\"u\",\"title\":\"t\"}]}}}}]}"),
+  SEED(fuzz_qwen_event, "{\"success\":false,\"data\":{\"code\":\"RateLimited\",\"details\":[\"a<b>\",{\"c\":\"d\"}],\"num\":4}}"),
+  SEED(fuzz_qwen_event, "{\"data\":{\"choices\":[{\"message\":{\"content\":[\"a\\ud800\",{\"text\":\"b\"}],\"reasoning_content\":\"\\ud83d\\ude00\"}}]}}"),
+  SEED(fuzz_openai_in, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"assistant\",\"content\":\"<think>x</think>y\"},{\"role\":\"user\",\"name\":\"n\",\"content\":"
+                       "[{\"type\":\"text\",\"text\":\"User: a\\nb\"},\"c\"]}],\"stop\":[\"a\"],\"max_tokens\":5,\"thinking\":{\"type\":\"enabled\"}}"),
+  SEED(fuzz_limits, "\x12" "ababab" "xxabxababyabab\xe4\xb8\x96\xe4\xb8\x96"),
+  SEED(fuzz_limits, "\x01" "END##\n" "the E EN E# text ## ENd #\n END"),
+  SEED(fuzz_inflate, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x04\x00\x43\xbe\xb7\xe8\x01\x00\x00\x00" "rest"),
+  SEED(fuzz_inflate, "\x78\x9c\x4b\x04\x00\x00\x62\x00\x62"),
+#undef SEED
+};
+
+static void t_seeds(void)
+{
+  for(size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++) {
+    t_row = seeds[i].name;
+    around(seeds[i].fn, seeds[i].seed);
+  }
+}
+
+T_MAIN(T(t_seeds))
