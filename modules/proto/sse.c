@@ -30,11 +30,24 @@ static void sse_own(struct sse *s)
   s->one = STR_NONE;
 }
 
+static bool sse_is_data(struct str line)
+{
+  return str_starts(line, S("data")) && (line.n == 4 || line.p[4] == ':');
+}
+
+/* Keeps a piece of a cut line. Of a line that is too long as much stays as fits: its name still says what it was. */
+static void sse_keep(struct sse *s, struct str piece)
+{
+  size_t room = s->line.max - s->line.n;
+  strbuf_adds(&s->line, str_sub(piece, 0, room));
+  if(piece.n > room && !s->line.err) s->line.err = Q_TOO_BIG;
+}
+
 /* One whole line without its end. borrowed: it lies in the pushed bytes. true: an event is complete. */
 static bool sse_line(struct sse *s, struct str line, bool borrowed)
 {
   if(line.n == 0) return s->has_data || s->skip;
-  if(!str_starts(line, S("data")) || (line.n > 4 && line.p[4] != ':')) return false; /* comment or other field */
+  if(!sse_is_data(line)) return false; /* comment or other field */
   struct str value = line.n > 5 ? str_sub(line, 5, line.n) : str_of(line.p, 0);
   if(value.n && value.p[0] == ' ') value = str_sub(value, 1, value.n);
   if(s->skip) return false;
@@ -80,18 +93,18 @@ enum q_status sse_push(struct sse *s, const char *p, size_t n, size_t *used, str
     s->cr = false;
     const char *eol = sse_line_end(p, (size_t)(end - p));
     if(!eol) {
-      strbuf_add(&s->line, p, (size_t)(end - p));
+      sse_keep(s, str_of(p, (size_t)(end - p)));
       p = end;
       break;
     }
     struct str line = str_of(p, (size_t)(eol - p));
     bool borrowed = s->line.n == 0 && !s->line.err;
     if(!borrowed) {
-      strbuf_adds(&s->line, line);
+      sse_keep(s, line);
       line = strbuf_str(&s->line);
     }
     bool over = !s->line.err && sse_line(s, line, borrowed);
-    if(s->line.err == Q_TOO_BIG || s->data.err == Q_TOO_BIG) {
+    if((s->line.err == Q_TOO_BIG && sse_is_data(line)) || s->data.err == Q_TOO_BIG) {
       s->skip = true;
       strbuf_free(&s->data);
       s->one = STR_NONE;
@@ -123,6 +136,8 @@ enum q_status sse_finish(struct sse *s, struct str *data)
   if(s->line.n && !s->line.err) {
     (void)sse_line(s, strbuf_str(&s->line), false);
     sse_own(s);
+  } else if(s->line.err == Q_TOO_BIG && sse_is_data(strbuf_str(&s->line))) {
+    s->skip = true;
   }
   strbuf_clear(&s->line);
   if(!s->has_data && !s->skip) return Q_AGAIN;

@@ -23,7 +23,7 @@ void sse_free(struct sse *s); /* takes the zeroed value */
 /* Q_OK: one event in *data, call again with the rest. Q_AGAIN: all taken. Q_TOO_BIG: an event was dropped whole, call
  * again with the rest. Q_NOMEM. */
 enum q_status sse_push(struct sse *s, const char *p, size_t n, size_t *used, struct str *data) Q_MUST_USE;
-/* The end of the stream: an event without its blank line. Q_OK at most once, then Q_AGAIN. */
+/* The end of the stream: an event without its blank line. Q_OK or Q_TOO_BIG at most once, then Q_AGAIN. */
 enum q_status sse_finish(struct sse *s, struct str *data) Q_MUST_USE;
 
 #endif

@@ -16,7 +16,9 @@ static void run(const char *p, size_t n, size_t cut, struct strbuf *out)
       if(st == Q_OK) strbuf_adds(out, data);
       strbuf_addc(out, st == Q_OK ? '|' : '!');
     }
-  while(sse_finish(&s, &data) == Q_OK) strbuf_adds(out, data), strbuf_addc(out, '|');
+  enum q_status st = sse_finish(&s, &data);
+  if(st == Q_OK) strbuf_adds(out, data);
+  if(st != Q_AGAIN) strbuf_addc(out, st == Q_OK ? '|' : '!');
   sse_free(&s);
 }
 

@@ -65,6 +65,7 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
 #define SEED(fn, text) { #fn, fn, { text, sizeof text - 1 } }
   SEED(fuzz_json, "\xef\xbb\xbf{\"a\":[1,-2.5e+3,true,null,{\"b\":\"\\ud83d\\ude00\\u0000\\n\"}],\"\xe4\xb8\x96\":\"\xf0\x9f\x98\x80\"}"),
   SEED(fuzz_sse, "\x09: hi\r\ndata: one\r\ndata:two\r\n\r\nevent: x\rdata: 0123456789012345678901234567890123456789012345678901234567890123456789\n\ndata: ok"),
+  SEED(fuzz_sse, "\x24\r$\r" "77777777777777777777777777777777777777777777777777777777777777777777777777777777777777777\n\r:\r"), /* a long line that is no data */
   SEED(fuzz_http1, "POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\nConnection: close, x\r\nA:\t b \r\n\r\nbody"),
   SEED(fuzz_http1, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n"),
   SEED(fuzz_http1, "5;a=b\r\nhello\r\n0A\r\n0123456789\r\n0\r\nT: v\r\n\r\nNEXT"),

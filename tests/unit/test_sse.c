@@ -28,6 +28,9 @@ static const struct { const char *name, *in, *out; } rows[] = {
   { "one above the limit", "data: 012345678901234567890123456789012\n\n", "!" },
   { "the limit over lines", "data: 0123456789012345\ndata: 012345678901234\n\ndata: 0123456789012345\ndata: 0123456789012345\n\n", "0123456789012345\n012345678901234|!" },
   { "two too large ones", "data: 0123456789012345678901234567890123456789\n\ndata: 0123456789012345678901234567890123456789\n\ndata: ok\n\n", "!!ok|" },
+  { "a comment of any length", ": 012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\ndata: ok\n\n", "ok|" },
+  { "a field of any length between data", "data: a\nevent: 012345678901234567890123456789012345678901234567890123456789012345678901234567890\ndata: b\n\n", "a\nb|" },
+  { "too large at the end of all", "data: a\ndata: 0123456789012345678901234567890123456789012345678901234567890123456789", "!" },
   { "too large, then a good one", "data: 0123456789012345678901234567890123456789\n\ndata: ok\n\n", "!ok|" },
   { "too large over lines", "data: 01234567890123456789\ndata: 01234567890123456789\n\ndata: ok\n\n", "!ok|" },
 };
@@ -53,8 +56,11 @@ static void feed(struct sse *s, const char *p, size_t n, struct strbuf *out)
 
 static void end(struct sse *s, struct strbuf *out)
 {
-  struct str data;
-  while(sse_finish(s, &data) == Q_OK) strbuf_adds(out, data), strbuf_addc(out, '|');
+  struct str data = STR_NONE;
+  enum q_status st = sse_finish(s, &data);
+  if(st == Q_OK) strbuf_adds(out, data);
+  if(st != Q_AGAIN) strbuf_addc(out, st == Q_OK ? '|' : '!');
+  CHECK_INT(sse_finish(s, &data), Q_AGAIN);
 }
 
 static void run(const char *in, const char *want, size_t step, size_t first)
