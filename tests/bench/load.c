@@ -14,7 +14,9 @@
  *
  * CPU is what the kernel has booked on the watched processes (--pid), all threads, those that ended included, in
  * nanoseconds. Memory is what /proc/<pid>/smaps_rollup says. Threads: one. Time: microseconds, CLOCK_MONOTONIC. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +91,7 @@ struct load {
 
   int total, started, done, lost; /* answers of this run */
   int pending, open;              /* streams asked for without text yet; streams with text */
-  uint32_t next_seed;
+  uint32_t next_seed, dice;
   int64_t start_us, end_us; /* of a windowed run: streams are asked for as long as they last until end_us */
   uint64_t events, text;
   int64_t gap_max_us;
@@ -233,6 +235,14 @@ static void sign_in(struct load *l, int port)
   answer_free(&a);
 }
 
+/* Half to one and a half of --gap-us: clients must not march in step, or every burst queues behind itself. */
+static int64_t pause_us(struct load *l)
+{
+  if(l->o->gap_us < 2) return 0;
+  l->dice = l->dice * 1664525u + 1013904223u;
+  return l->o->gap_us / 2 + (int64_t)(l->dice >> 8) % l->o->gap_us;
+}
+
 /* ---- one connection ---- */
 
 static void watch(struct conn *c, uint32_t events, int op)
@@ -288,7 +298,7 @@ static void answer_over(struct conn *c, bool right)
   }
   if(right && !c->answer.keep) conn_close(c);
   c->state = CONN_WAIT;
-  c->due_us = now_us() + l->o->gap_us;
+  c->due_us = now_us() + pause_us(l);
 }
 
 static void conn_fail(struct conn *c, const char *why)
@@ -506,6 +516,7 @@ static void run(struct load *l, int total, bool windowed)
   l->windowed = windowed;
   l->start_us = now_us();
   int64_t limit = l->start_us + (int64_t)l->o->timeout_s * 1000000, hold = (int64_t)(l->o->hold_s * 1e6);
+  for(int i = 0; i < l->n_conns; i++) l->conns[i].due_us = l->start_us + pause_us(l);
   l->end_us = l->start_us + 2000000 * (int64_t)total / l->o->rate + hold + 1000000;
   while(l->done + l->lost < total) {
     int64_t now = now_us();

@@ -21,6 +21,13 @@ rm -f "$out"/gateway-*.log
 build_load
 [ -x "$bin" ] || die "$bin is missing: make it first"
 [ -x "$fake" ] || die "$fake is missing: make it first"
+# First the checker: what cannot see a wrong answer proves nothing.
+${HOSTCC:-cc} -std=gnu11 -O1 -o "$out/test_answer" tests/bench/test_answer.c tests/bench/answer.c &&
+  "$out/test_answer" >"$out/test_answer.txt"
+check "the checker sees every wrong answer" $?
+grep -v ' passed, ' "$out/test_answer.txt"
+passed=$((passed + $(sed -n 's/^\([0-9]*\) passed, .*/\1/p' "$out/test_answer.txt")))
+
 start_fake "" 20
 start_gateway "" tls 20
 
