@@ -84,6 +84,14 @@ static void t_all_bytes(void)
     strbuf_free(&b);
     strbuf_free(&c);
   }
+  for(size_t n = 1; n < 3; n++) { /* an escape cut short: the sanitizer sees a byte read too far */
+    char *exact = malloc(n);
+    struct strbuf none = STRBUF(100);
+    memcpy(exact, "%4", n);
+    CHECK(!codec_unpercent(str_of(exact, n), false, &none));
+    free(exact);
+    strbuf_free(&none);
+  }
   struct strbuf b = STRBUF(5), c = STRBUF(100);
   codec_base64(S("four"), &b);
   CHECK_INT(b.err, Q_TOO_BIG);

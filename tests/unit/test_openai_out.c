@@ -15,6 +15,10 @@ static const struct { const char *name, *steps; enum think_out think; bool text_
   { "sources at the head of the reasoning", "S:u T:x A:a", THINK_OUT_FIELD, 1, "a", "[1] [t](https://u/) - u\n\nx" },
   { "sources within the reasoning", "T:x S:u T:y A:a", THINK_OUT_FIELD, 1, "a", "x\n\n[1] [t](https://u/) - u\n\ny" },
   { "sources between reasoning and answer", "T:x S:u A:a", THINK_OUT_FIELD, 1, "a", "x\n\n[1] [t](https://u/) - u\n\n" },
+  { "reasoning and sources, no answer", "T:x S:u", THINK_OUT_FIELD, 1, "", "x\n\n[1] [t](https://u/) - u\n\n" },
+  { "sources alone", "S:u", THINK_OUT_FIELD, 1, "\n\n---\n\n[1] [t](https://u/) - u", "" },
+  { "sources in the tags", "S:u T:x A:a", THINK_OUT_TAGS, 1, "<think>\n\n[1] [t](https://u/) - u\n\nx\n\n</think>\na", "" },
+  { "sources while the reasoning is hidden", "S:u T:x A:a", THINK_OUT_NONE, 1, "a\n\n---\n\n[1] [t](https://u/) - u", "" },
   { "sources within the answer", "T:x A:a S:u A:b", THINK_OUT_FIELD, 1, "ab\n\n---\n\n[1] [t](https://u/) - u", "x" },
   { "nothing visible but reasoning", "T:x", THINK_OUT_FIELD, 0, "", "x" },
 };

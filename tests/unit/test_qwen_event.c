@@ -35,6 +35,7 @@ static const struct { const char *name; enum delta_mode mode; const char *events
   { "another turn's frames", DELTA_AUTO, { "{\"response.created\":{\"response_id\":\"r1\"}}", "{\"choices\":[{\"delta\":{\"content\":\"NO\",\"phase\":\"answer\"}}],\"response_id\":\"r2\"}", D("\"yes\"", "answer") }, "", "yes" },
   { "unknown phase is the answer if no other came", DELTA_AUTO, { D("\"held \"", "foo"), "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"back\"}}]}" }, "", "held back" },
   { "unknown phase is dropped when an answer came", DELTA_AUTO, { D("\"held\"", "foo"), D("\"real\"", "answer") }, "", "real" },
+  { "unknown phase before an empty answer", DELTA_AUTO, { D("\"held\"", "foo"), FIN }, "", "" },
   { "unknown phase behind an empty answer", DELTA_AUTO, { D("\"\"", "answer"), D("\"late\"", "foo"), FIN }, "", "" },
   { "thoughts, tools and answers take turns", DELTA_AUTO, { D("\"t1\"", "think"), D("\"a1\"", "answer"), FIN, D("\"q\"", "web_search"), D("\"t2\"", "think"), D("\"a2\"", "answer"), FIN }, "t1t2", "a1a2" },
   { "the first id is locked without a notice", DELTA_AUTO, { D("\"a\"", "answer"), "{\"choices\":[{\"delta\":{\"content\":\"NO\",\"phase\":\"answer\"}}],\"response_id\":\"r2\"}", "{\"choices\":[{\"delta\":{\"content\":\"b\",\"phase\":\"answer\"}}]}" }, "", "ab" },

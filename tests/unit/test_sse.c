@@ -9,6 +9,8 @@ static const struct { const char *name, *in, *out; } rows[] = {
   { "CRLF", "data: a\r\n\r\ndata: b\r\n\r\n", "a|b|" },
   { "CR", "data: a\r\rdata: b\r\r", "a|b|" },
   { "several lines", "data: a\ndata: b\ndata:\ndata: c\n\n", "a\nb\n\nc|" },
+  { "several lines with CRLF", "data: a\r\ndata: b\r\n\r\n", "a\nb|" },
+  { "several lines with CR", "data: a\rdata: b\r\r", "a\nb|" },
   { "comments and other fields", ": hi\nevent: x\nid: 1\nretry: 5\ndata: a\n: in between\n\n: end\n\n", "a|" },
   { "empty data", "data\n\ndata:\n\n", "||" },
   { "blank lines alone", "\n\n\r\n\n", "" },
