@@ -36,13 +36,13 @@ CC_MUSL    := gcc -specs=$(MUSL_SPECS)
 HARDEN     := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 LINK_MUSL  := -static -pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now -Wl,-z,text -Wl,--no-dynamic-linker -Wl,--build-id=none -s
 
-.PHONY: all run demo check test torture bench fuzz lint format tsan clean help deps setup-run setup-test setup-bench clang-check release dev
+.PHONY: all run demo check test torture bench fuzz lint tsan clean help deps setup-run setup-test setup-bench clang-check release dev
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: deps ; @$(MAKE) --no-print-directory $(B)/qwen2api
 help:
-	@echo "make run | demo | check | test | torture | bench | fuzz | lint | format | tsan | release | clean"
+	@echo "make run | demo | check | test | torture | bench | fuzz | lint | tsan | release | clean"
 
 setup-run setup-test setup-bench: setup-%: ; @tools/setup.sh $*
 run: setup-run all ; $(B)/qwen2api
@@ -164,7 +164,6 @@ fuzz: setup-test deps $(GEN)
 	  $(B)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus/$$n $$(ls -d tests/fuzz/corpus/$$n 2>/dev/null) || exit 1; done
 	@echo "fuzzing found nothing"
 
-format: ; @clang-format -i --style=file:tools/clang-format $(MODULES) $(HEADERS) qwen2api.c
 release: all
 	@mkdir -p $(B)/release && cp $(B)/qwen2api $(B)/release/qwen2api-$(VERSION)-$(ARCH) && cd $(B)/release && sha256sum qwen2api-$(VERSION)-$(ARCH) | tee SHA256SUMS
 dev: deps ; @$(MAKE) --no-print-directory $(B)/check/libq2a.a
