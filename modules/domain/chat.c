@@ -4,6 +4,7 @@
 #include "domain/login.h"
 #include "domain/qwen.h"
 #include "domain/tidy.h"
+#include "proto/fold.h"
 #include "proto/limits.h"
 #include "proto/qwen_event.h"
 #include "proto/qwen_req.h"
@@ -155,9 +156,12 @@ enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order
     c->out.think_out = c->config->legacy_reasoning_in_content ? THINK_OUT_TAGS : THINK_OUT_FIELD;
   if(!c->config->output_think || r->hide_reasoning) c->out.think_out = THINK_OUT_NONE;
 
-  chat_req_fold(r, &text);
+  struct strbuf document = STRBUF(CHAT_BODY_MAX);
+  struct fold f = { .req = r, .history_files = 5, .prompt = &text, .document = &document };
+  st = fold_run(&f);
+  strbuf_free(&document);
   strbuf_json(&c->prompt, strbuf_str(&text));
-  st = text.err ? text.err : c->prompt.err;
+  if(!st) st = c->prompt.err;
   if(!st) c->prompt_tokens = tokens_count(strbuf_str(&text)) + 4 * r->msg_n + 2;
   if(!st) st = limits_init(&c->limits, r->stop, r->stop_n, r->max_tokens);
   strbuf_free(&text);
@@ -437,13 +441,15 @@ static void chat_finish(struct chat *c)
     struct chat_piece p = chat_open(c);
     chat_begin(c, p.b);
     if(rest.n) c->out.ops->text(&c->out, rest, p.b);
-    c->out.ops->finish(&c->out, c->why, &u, p.b);
+    c->out.ops->finish(&c->out, c->why, p.b);
+    c->out.ops->end(&c->out, &u, p.b);
     st = chat_write(c, p, true);
   } else {
     struct strbuf body = STRBUF(CHAT_WHOLE_MAX), *b = &c->ap->scratch;
     chat_begin(c, &body);
     if(rest.n) c->out.ops->text(&c->out, rest, &body);
-    c->out.ops->finish(&c->out, c->why, &u, &body);
+    c->out.ops->finish(&c->out, c->why, &body);
+    c->out.ops->end(&c->out, &u, &body);
     if(c->committed) {
       struct chat_piece p = chat_open(c);
       strbuf_adds(p.b, strbuf_str(&body));

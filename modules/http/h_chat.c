@@ -59,6 +59,14 @@ static void h_chat_error(void *ctx, const struct chat_info *i, const struct q_er
   config_unref(config);
 }
 
+static bool h_chat_media(const struct chat_req *r)
+{
+  for(int i = 0; i < r->msg_n; i++)
+    for(int k = 0; k < r->msgs[i].part_n; k++)
+      if(r->msgs[i].parts[k].media) return true;
+  return false;
+}
+
 void h_chat(struct req *q)
 {
   const struct json *body = req_json(q);
@@ -68,7 +76,9 @@ void h_chat(struct req *q)
   struct chat *chat;
   const char *source;
   if(!body) return;
-  enum q_status st = openai_in(q->arena, body, &r, &e);
+  enum q_status st = openai_in(q->arena, body, (int)q->config->n_max, &r, &e);
+  if(!st && (r.tool_n || r.n > 1 || r.format != FORMAT_TEXT || r.kind > CHAT_SEARCH || h_chat_media(&r)))
+    st = status_fail(&e, Q_UNSUPPORTED, NULL, "Tools, media, JSON formats and several choices are not supported.");
   if(st) {
     req_fail(q, &e);
     return;

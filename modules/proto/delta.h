@@ -13,13 +13,17 @@ struct usage {
 
 struct source { struct str title, url, host; }; /* as the upstream wrote them; cleaned when printed */
 
-enum { DELTA_SOURCES_MAX = 64 };
+enum { DELTA_SOURCES_MAX = 64, DELTA_IMAGES_MAX = 16 };
 
 struct delta {
   struct str think;         /* new reasoning text, or empty */
   struct str answer;        /* new answer text, or empty */
   const struct source *sources; /* new ones in arrival order, duplicates by URL removed */
   int source_n;
+  const struct str *images; /* result URLs as the upstream wrote them, not yet checked; each picture once */
+  int image_n;
+  struct str video;         /* result URL of a video phase, not yet checked */
+  struct str call_name, call_args; /* a native tool call that is complete; args is JSON text */
   bool answer_event;        /* an answer frame: even with empty text it shows that the answer phase has begun */
   bool finished;            /* the answer phase said finished: at the end, or more frames within 2 s */
   bool stopped;             /* somebody pressed stop */

@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 
-enum { OPENAI_IGNORED_MAX = 512, OPENAI_BUDGET_MAX = 81920 };
+#include "proto/in.h"
 
 /* Fields that are accepted and do nothing: the web chat has no sampling controls. `named`: told in the answer's header. */
-static const struct { const char *name; bool named; enum { IN_ANY, IN_NUMBER, IN_OBJECT } type; } openai_idle[] = {
+static const struct in_idle openai_idle[] = {
   { "temperature", true, IN_NUMBER },       { "top_p", true, IN_NUMBER },
   { "top_k", true, IN_NUMBER },             { "min_p", true, IN_NUMBER },
   { "seed", true, IN_NUMBER },              { "presence_penalty", true, IN_NUMBER },
@@ -15,69 +15,92 @@ static const struct { const char *name; bool named; enum { IN_ANY, IN_NUMBER, IN
   { "metadata", true, IN_ANY },             { "store", true, IN_ANY },
   { "safety_identifier", true, IN_ANY },    { "prompt_cache_key", true, IN_ANY },
   { "service_tier", true, IN_ANY },         { "verbosity", true, IN_ANY },
-  { "prediction", true, IN_ANY },           { "parallel_tool_calls", false, IN_ANY },
+  { "prediction", true, IN_ANY },
 };
 
-static enum q_status openai_type(struct q_error *e, const char *param, const char *want)
-{
-  return status_fail(e, Q_BAD_TYPE, param, "'%s' must be %s.", param, want);
-}
+/* ---- content parts ---- */
 
-/* ---- content ---- */
-
-static bool openai_text_part(struct str type)
+static bool openai_one_of(struct str type, const char *const *names, int n)
 {
-  return str_eq(type, S("text")) || str_eq(type, S("input_text")) || str_eq(type, S("output_text"));
-}
-
-static bool openai_media_part(struct str type)
-{
-  static const char *const names[] = { "image_url", "input_image", "image", "video_url", "input_video", "video",
-                                       "input_audio", "audio_url", "file", "input_file", "file_url" };
-  for(size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+  for(int i = 0; i < n; i++)
     if(str_eq(type, str_z(names[i]))) return true;
   return false;
 }
+#define OPENAI_ONE_OF(type, ...) openai_one_of((type), (const char *const[]){ __VA_ARGS__ }, \
+                                               (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)))
 
-static enum q_status openai_parts(struct arena *a, const struct json *content, const char *path, struct str *out,
-                                  struct q_error *e)
+/* The source of a media part: a text, or the text within an object {url}. */
+static struct str openai_source(const struct json *part, const char *const *names, int n)
 {
-  struct strbuf all = STRBUF(SIZE_MAX / 4);
+  for(int i = 0; i < n; i++) {
+    const struct json *v = json_get(part, names[i]);
+    struct str s = json_is(v, JSON_OBJECT) ? json_str(json_get(v, "url")) : json_str(v);
+    if(!s.n && json_is(v, JSON_OBJECT)) s = json_str(json_get(v, "data"));
+    if(s.n) return s;
+  }
+  return STR_NONE;
+}
+
+static enum q_status openai_media(struct in_parts *p, const struct json *part, enum media_kind kind, const char *param, struct q_error *e)
+{
+  static const char *const images[] = { "image_url", "image", "input_image", "url", "source" };
+  static const char *const videos[] = { "video_url", "video", "input_video", "url", "source" };
+  static const char *const audios[] = { "audio_url", "input_audio", "audio", "url", "source" };
+  static const char *const files[] = { "file_data", "file_url", "url", "source" };
+  static const char *const *const names[] = { images, videos, audios, files };
+  struct str mime = STR_NONE, name = json_str(json_get(part, "filename"));
+  const struct json *from = part;
+  if(kind == MEDIA_DOCUMENT && json_is(json_get(part, "file"), JSON_OBJECT)) from = json_get(part, "file");
+  if(!json_absent(json_get(from, "file_id")))
+    return status_fail(e, Q_UNSUPPORTED, param, "'%s': file_id is not supported, there is no file store; send the content or a URL.", param);
+  if(kind == MEDIA_DOCUMENT && !name.n) name = json_str(json_get(from, "filename"));
+  if(kind == MEDIA_AUDIO) {
+    struct str format = json_str(json_path(part, "input_audio.format"));
+    static const struct { struct str format, mime; } types[] = {
+      { { "wav", 3 }, { "audio/wav", 9 } }, { { "mp3", 3 }, { "audio/mpeg", 10 } }, { { "m4a", 3 }, { "audio/mp4", 9 } },
+      { { "flac", 4 }, { "audio/flac", 10 } }, { { "ogg", 3 }, { "audio/ogg", 9 } },
+    };
+    for(size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+      if(str_ieq(format, types[i].format)) mime = types[i].mime;
+    if(format.n && !mime.n) return status_fail(e, Q_BAD_MEDIA, param, "'%s': the audio format must be wav, mp3, m4a, flac or ogg.", param);
+  }
+  struct str source = openai_source(from, names[kind], kind == MEDIA_DOCUMENT ? 4 : 5);
+  if(!source.n) return status_fail(e, Q_MISSING, param, "'%s' has no content: give a URL, a data: URI or base64.", param);
+  return in_add_media(p, kind, source, mime, name, param, e);
+}
+
+enum q_status openai_part(struct in_parts *p, const struct json *part, const char *param, struct q_error *e)
+{
+  char path[96];
+  struct str type = json_str(json_get(part, "type"));
+  if(json_is(part, JSON_STRING)) return in_add_text(p, part->text, e);
+  snprintf(path, sizeof path, "%s.type", param);
+  if(!json_is(part, JSON_OBJECT)) return in_type(e, path, "a content part");
+  if(OPENAI_ONE_OF(type, "text", "input_text", "output_text")) return in_add_text(p, json_str(json_get(part, "text")), e);
+  if(str_eq(type, S("refusal"))) return in_add_text(p, json_str(json_get(part, "refusal")), e);
+  if(OPENAI_ONE_OF(type, "image_url", "input_image", "image")) return openai_media(p, part, MEDIA_IMAGE, param, e);
+  if(OPENAI_ONE_OF(type, "video_url", "input_video", "video")) return openai_media(p, part, MEDIA_VIDEO, param, e);
+  if(OPENAI_ONE_OF(type, "input_audio", "audio_url")) return openai_media(p, part, MEDIA_AUDIO, param, e);
+  if(OPENAI_ONE_OF(type, "file", "input_file", "file_url")) return openai_media(p, part, MEDIA_DOCUMENT, param, e);
+  return status_fail(e, Q_BAD_VALUE, path, "Unknown content part type '%.*s'.", STR_F(str_sub(type, 0, 40)));
+}
+
+enum q_status openai_content(struct in_parts *p, const struct json *content, const char *param, struct q_error *e)
+{
   enum q_status st = Q_OK;
   int j = 0;
-  bool any = false;
+  if(json_absent(content)) return Q_OK;
+  if(json_is(content, JSON_STRING)) return in_add_text(p, content->text, e);
+  if(!json_is(content, JSON_ARRAY)) return in_type(e, param, "a string or an array of content parts");
   for json_each(part, content) {
-    char param[96];
-    struct str text = STR_NONE, type = json_str(json_get(part, "type"));
-    snprintf(param, sizeof param, "%s[%d].type", path, j++);
-    if(json_is(part, JSON_STRING)) text = part->text;
-    else if(!json_is(part, JSON_OBJECT)) st = openai_type(e, param, "a content part");
-    else if(openai_text_part(type)) text = json_str(json_get(part, "text"));
-    else if(str_eq(type, S("refusal"))) text = json_str(json_get(part, "refusal"));
-    else if(openai_media_part(type))
-      st = status_fail(e, Q_UNSUPPORTED, param, "Content parts of type '%.*s' are not supported; send text.", STR_F(str_sub(type, 0, 40)));
-    else st = status_fail(e, Q_BAD_VALUE, param, "Unknown content part type '%.*s'.", STR_F(str_sub(type, 0, 40)));
-    if(st) break;
-    if(any) strbuf_addc(&all, '\n');
-    strbuf_adds(&all, text);
-    any = true;
+    char path[96];
+    snprintf(path, sizeof path, "%s[%d]", param, j++);
+    if(!st) st = openai_part(p, part, path, e);
   }
-  if(!st) {
-    *out = arena_str(a, strbuf_str(&all));
-    if(all.err || !out->p) st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
-  }
-  strbuf_free(&all);
   return st;
 }
 
-/* Reasoning at the head of an assistant's text is not part of what it said. */
-static struct str openai_without_think(struct str s)
-{
-  struct str t = str_trim(s);
-  if(!str_starts(t, S("<think>"))) return s;
-  ptrdiff_t end = str_find(t, S("</think>"));
-  return end < 0 ? s : str_trim(str_sub(t, (size_t)end + 8, t.n));
-}
+/* ---- messages ---- */
 
 static bool openai_role(struct str name, enum chat_role *role)
 {
@@ -89,116 +112,107 @@ static bool openai_role(struct str name, enum chat_role *role)
   return true;
 }
 
+/* Arguments come as JSON text; some clients send the object itself. */
+static struct str openai_args(struct arena *a, const struct json *args)
+{
+  struct strbuf text = STRBUF(SIZE_MAX / 4);
+  if(json_is(args, JSON_STRING)) return args->text;
+  if(json_absent(args)) return S("{}");
+  json_write(args, &text);
+  struct str own = arena_str(a, strbuf_str(&text));
+  bool bad = text.err != Q_OK;
+  strbuf_free(&text);
+  return bad ? STR_NONE : own;
+}
+
+static enum q_status openai_calls(struct arena *a, const struct json *m, const char *path, struct chat_msg *out, struct q_error *e)
+{
+  const struct json *list = json_get(m, "tool_calls"), *one = json_get(m, "function_call");
+  bool many = json_is(list, JSON_ARRAY) && list->count;
+  if(!json_absent(list) && !json_is(list, JSON_ARRAY)) return in_type(e, path, "an array");
+  if(!many && !json_is(one, JSON_OBJECT)) return Q_OK;
+  out->calls = arena_alloc(a, (size_t)(many ? list->count : 1) * sizeof *out->calls);
+  if(!out->calls) return in_no_memory(e);
+  for(const struct json *c = many ? list->child : one; c; c = many ? c->next : NULL) {
+    const struct json *custom = json_get(c, "custom"), *f = many ? (custom ? custom : json_get(c, "function")) : c;
+    struct str args = openai_args(a, json_get(f, custom ? "input" : "arguments"));
+    if(!json_str(json_get(f, "name")).n) return status_fail(e, Q_MISSING, path, "'%s' holds a call without a function name.", path);
+    if(!args.p) return in_no_memory(e);
+    out->calls[out->call_n++] = (struct chat_call){ json_str(json_get(c, "id")), json_str(json_get(f, "name")), args };
+  }
+  return Q_OK;
+}
+
 static enum q_status openai_message(struct arena *a, const struct json *m, int i, struct chat_msg *out, struct q_error *e)
 {
   char path[64];
+  struct in_parts parts = { .arena = a };
   snprintf(path, sizeof path, "messages[%d]", i);
-  if(!json_is(m, JSON_OBJECT)) return openai_type(e, path, "an object");
-  const struct json *role = json_get(m, "role"), *content = json_get(m, "content"), *refusal = json_get(m, "refusal");
+  if(!json_is(m, JSON_OBJECT)) return in_type(e, path, "an object");
+  const struct json *role = json_get(m, "role");
   snprintf(path, sizeof path, "messages[%d].role", i);
   if(json_absent(role)) return status_fail(e, Q_MISSING, path, "'%s' is missing.", path);
-  if(!json_is(role, JSON_STRING)) return openai_type(e, path, "a string");
+  if(!json_is(role, JSON_STRING)) return in_type(e, path, "a string");
   if(!openai_role(role->text, &out->role))
     return status_fail(e, Q_BAD_VALUE, path, "'%s' must be system, developer, user, assistant or tool.", path);
-  if(out->role == ROLE_TOOL)
-    return status_fail(e, Q_UNSUPPORTED, path, "Tool results are not supported; send system, user and assistant messages.");
-  snprintf(path, sizeof path, "messages[%d].tool_calls", i);
-  const struct json *calls = json_get(m, "tool_calls");
-  if((json_is(calls, JSON_ARRAY) && calls->count) || !json_absent(json_get(m, "function_call")))
-    return status_fail(e, Q_UNSUPPORTED, path, "Tool calls are not supported; send system, user and assistant messages.");
   out->name = json_str(json_get(m, "name"));
   snprintf(path, sizeof path, "messages[%d].content", i);
-  if(json_is(content, JSON_STRING)) {
-    out->text = content->text;
-  } else if(json_is(content, JSON_ARRAY)) {
-    enum q_status st = openai_parts(a, content, path, &out->text, e);
-    if(st) return st;
-  } else if(!json_absent(content)) {
-    return openai_type(e, path, "a string or an array of content parts");
-  }
+  enum q_status st = openai_content(&parts, json_get(m, "content"), path, e);
+  if(st) return st;
   if(out->role == ROLE_ASSISTANT) {
-    out->text = openai_without_think(out->text);
-    if(!out->text.n) out->text = json_str(refusal);
+    for(int k = 0; k < parts.n; k++)
+      if(!parts.v[k].media && k == 0) parts.v[k].text = in_without_think(parts.v[k].text);
+    struct str refusal = json_str(json_get(m, "refusal"));
+    if(refusal.n && (parts.n == 0 || (parts.n == 1 && !parts.v[0].media && parts.v[0].text.n == 0))) {
+      parts.n = 0;
+      st = in_add_text(&parts, refusal, e);
+    }
+    snprintf(path, sizeof path, "messages[%d].tool_calls", i);
+    if(!st) st = openai_calls(a, m, path, out, e);
   }
-  return Q_OK;
+  if(out->role == ROLE_TOOL) out->call_id = json_str(json_get(m, "tool_call_id"));
+  out->parts = parts.v;
+  out->part_n = parts.n;
+  return st;
 }
 
 static enum q_status openai_messages(struct arena *a, const struct json *body, struct chat_req *r, struct q_error *e)
 {
   const struct json *list = json_get(body, "messages");
+  enum q_status st = Q_OK;
   if(json_absent(list)) return status_fail(e, Q_MISSING, "messages", "'messages' is missing: send at least one message.");
-  if(!json_is(list, JSON_ARRAY)) return openai_type(e, "messages", "an array");
+  if(!json_is(list, JSON_ARRAY)) return in_type(e, "messages", "an array");
   if(list->count == 0) return status_fail(e, Q_MISSING, "messages", "'messages' is empty: send at least one message.");
   r->msgs = arena_alloc(a, (size_t)list->count * sizeof *r->msgs);
-  if(!r->msgs) return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
-  bool text = false;
+  if(!r->msgs) return in_no_memory(e);
   for json_each(m, list) {
-    enum q_status st = openai_message(a, m, r->msg_n, &r->msgs[r->msg_n], e);
-    if(st) return st;
-    text |= r->msgs[r->msg_n].text.n > 0;
+    if(st) break;
+    st = openai_message(a, m, r->msg_n, &r->msgs[r->msg_n], e);
     r->msg_n++;
   }
-  if(!text) return status_fail(e, Q_BAD_VALUE, "messages", "All messages are empty: there is nothing to answer.");
-  return Q_OK;
+  return st;
 }
 
 /* ---- switches ---- */
 
-static enum q_status openai_bool(const struct json *body, const char *name, bool *found, bool *value, struct q_error *e)
-{
-  const struct json *n = json_path(body, name);
-  *found = !json_absent(n);
-  if(*found && !json_bool(n, value)) return openai_type(e, name, "true or false");
-  return Q_OK;
-}
-
-static void openai_budget(struct chat_req *r, int64_t tokens)
-{
-  r->think_budget = tokens < 1 ? 1 : tokens > OPENAI_BUDGET_MAX ? OPENAI_BUDGET_MAX : (int)tokens;
-}
-
-static enum q_status openai_effort(struct chat_req *r, const struct json *n, const char *param, struct q_error *e)
-{
-  static const struct { const char *word; int tokens; } efforts[] = {
-    { "none", 0 }, { "minimal", 1024 }, { "low", 4096 }, { "medium", 16384 }, { "high", 38912 }, { "xhigh", 81920 }, { "max", 81920 },
-  };
-  if(json_absent(n)) return Q_OK;
-  for(size_t i = 0; i < sizeof efforts / sizeof efforts[0]; i++) {
-    if(!str_eq(json_str(n), str_z(efforts[i].word))) continue;
-    r->think = efforts[i].tokens ? THINK_ON : THINK_OFF;
-    if(efforts[i].tokens) r->think_budget = efforts[i].tokens;
-    return Q_OK;
-  }
-  return status_fail(e, Q_BAD_VALUE, param, "'%s' must be none, minimal, low, medium, high, xhigh or max.", param);
-}
-
 static enum q_status openai_thinking(const struct json *body, struct chat_req *r, struct q_error *e)
 {
   static const char *const flags[] = { "chat_template_kwargs.enable_thinking", "extra_body.enable_thinking", "enable_thinking" };
-  const struct json *thinking = json_get(body, "thinking");
   int64_t budget;
   bool found, on = false;
-  enum q_status st = openai_effort(r, json_path(body, "reasoning.effort"), "reasoning.effort", e);
-  if(!st) st = openai_effort(r, json_get(body, "reasoning_effort"), "reasoning_effort", e);
-  if(!st && json_is(thinking, JSON_OBJECT)) {
-    struct str type = json_str(json_get(thinking, "type"));
-    if(str_eq(type, S("enabled")) || str_eq(type, S("adaptive"))) r->think = THINK_ON;
-    else if(str_eq(type, S("disabled"))) r->think = THINK_OFF;
-    else st = status_fail(e, Q_BAD_VALUE, "thinking.type", "'thinking.type' must be enabled or disabled.");
-    if(json_int(json_get(thinking, "budget_tokens"), &budget)) openai_budget(r, budget);
-  } else if(!st && !json_absent(thinking)) {
-    st = openai_type(e, "thinking", "an object");
-  }
+  enum q_status st = in_effort(r, json_path(body, "reasoning.effort"), "reasoning.effort", e);
+  if(!st) st = in_effort(r, json_get(body, "reasoning_effort"), "reasoning_effort", e);
+  if(!st) st = in_thinking(r, json_get(body, "thinking"), "thinking", e);
   for(size_t i = 0; !st && i < sizeof flags / sizeof flags[0]; i++) {
-    st = openai_bool(body, flags[i], &found, &on, e);
+    st = in_bool(body, flags[i], &found, &on, e);
     if(!st && found) r->think = on ? THINK_ON : THINK_OFF;
   }
   const struct json *tokens = json_get(body, "thinking_budget");
   if(!st && !json_absent(tokens)) {
-    if(json_int(tokens, &budget)) openai_budget(r, budget);
-    else st = openai_type(e, "thinking_budget", "a whole number");
+    if(json_int(tokens, &budget)) in_budget(r, budget);
+    else st = in_type(e, "thinking_budget", "a whole number");
   }
-  if(!st) st = openai_bool(body, "include_reasoning", &found, &on, e);
+  if(!st) st = in_bool(body, "include_reasoning", &found, &on, e);
   if(!st && found) r->hide_reasoning = !on;
   const struct json *format = json_get(body, "reasoning_format");
   if(!st && !json_absent(format)) {
@@ -214,76 +228,105 @@ static enum q_status openai_thinking(const struct json *body, struct chat_req *r
 static enum q_status openai_search(const struct json *body, struct chat_req *r, struct q_error *e)
 {
   static const char *const names[] = { "enable_search", "web_search_options", "search" };
+  static const struct { const char *name; enum chat_kind kind; } kinds[] = {
+    { "t2t", CHAT_T2T }, { "search", CHAT_SEARCH }, { "t2i", CHAT_T2I }, { "image_edit", CHAT_IMAGE_EDIT }, { "t2v", CHAT_T2V },
+  };
   for(size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     const struct json *n = json_get(body, names[i]);
     bool on = json_is(n, JSON_OBJECT);
     if(json_absent(n)) continue;
-    if(!on && !json_bool(n, &on)) return openai_type(e, names[i], "true, false or an object");
+    if(!on && !json_bool(n, &on)) return in_type(e, names[i], "true, false or an object");
     r->search |= on;
   }
   const struct json *type = json_get(body, "chat_type");
   if(json_absent(type)) return Q_OK;
-  struct str t = json_str(type);
-  if(str_eq(t, S("t2t"))) r->kind = CHAT_T2T;
-  else if(str_eq(t, S("search"))) r->kind = CHAT_SEARCH;
-  else if(str_eq(t, S("t2i")) || str_eq(t, S("t2v")) || str_eq(t, S("image_edit")) || str_eq(t, S("deep_research")))
-    return status_fail(e, Q_UNSUPPORTED, "chat_type", "chat_type '%.*s' is not supported; use t2t or search.", STR_F(t));
-  else return status_fail(e, Q_BAD_VALUE, "chat_type", "'chat_type' must be t2t or search.");
-  return Q_OK;
+  for(size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if(str_eq(json_str(type), str_z(kinds[i].name))) return r->kind = kinds[i].kind, Q_OK;
+  if(str_eq(json_str(type), S("deep_research")))
+    return status_fail(e, Q_UNSUPPORTED, "chat_type", "chat_type 'deep_research' is not supported; use t2t or search.");
+  return status_fail(e, Q_BAD_VALUE, "chat_type", "'chat_type' must be t2t, search, t2i, image_edit or t2v.");
 }
 
-/* ---- limits ---- */
+/* ---- tools ---- */
 
-static enum q_status openai_stop(const struct json *body, struct chat_req *r, struct q_error *e)
+static enum q_status openai_tools(struct arena *a, const struct json *body, struct chat_req *r, struct q_error *e)
 {
-  const struct json *stop = json_get(body, "stop");
-  if(json_absent(stop)) return Q_OK;
-  if(json_is(stop, JSON_STRING)) {
-    if(stop->text.n) r->stop[r->stop_n++] = stop->text;
-    return Q_OK;
+  const struct json *tools = json_get(body, "tools"), *functions = json_get(body, "functions");
+  bool old = json_is(functions, JSON_ARRAY) && functions->count && !(json_is(tools, JSON_ARRAY) && tools->count);
+  const struct json *list = old ? functions : tools;
+  enum q_status st = Q_OK;
+  int i = 0;
+  if(!json_absent(list) && !json_is(list, JSON_ARRAY)) return in_type(e, old ? "functions" : "tools", "an array");
+  r->functions = old;
+  for json_each(t, list) {
+    char path[64];
+    snprintf(path, sizeof path, old ? "functions[%d]" : "tools[%d]", i++);
+    const struct json *custom = json_get(t, "custom"), *f = old ? t : custom ? custom : json_get(t, "function");
+    struct str type = json_str(json_get(t, "type"));
+    if(st) break;
+    if(!json_is(t, JSON_OBJECT)) st = in_type(e, path, "an object");
+    else if(!old && type.n && !OPENAI_ONE_OF(type, "function", "custom"))
+      st = status_fail(e, Q_UNSUPPORTED, path, "'%s': only tools of type function or custom are supported.", path);
+    else if(!json_is(f, JSON_OBJECT)) st = status_fail(e, Q_MISSING, path, "'%s' has no function.", path);
+    else {
+      struct chat_tool tool = { json_str(json_get(f, "name")), json_str(json_get(f, "description")), json_get(f, "parameters"),
+                                json_true(json_get(f, "strict")), !old && custom != NULL };
+      st = in_add_tool(a, r, &tool, path, e);
+    }
   }
-  if(!json_is(stop, JSON_ARRAY)) return openai_type(e, "stop", "a string or an array of strings");
-  if(stop->count > CHAT_STOP_MAX) return status_fail(e, Q_BAD_VALUE, "stop", "'stop' holds at most %d strings.", CHAT_STOP_MAX);
-  for json_each(s, stop) {
-    if(!json_is(s, JSON_STRING)) return openai_type(e, "stop", "a string or an array of strings");
-    if(s->text.n) r->stop[r->stop_n++] = s->text;
-  }
-  return Q_OK;
+  return st;
 }
 
-static enum q_status openai_max_tokens(const struct json *body, struct chat_req *r, struct q_error *e)
+enum q_status openai_tool_choice(struct chat_req *r, const struct json *choice, const char *param, struct q_error *e)
 {
-  static const char *const names[] = { "max_tokens", "max_completion_tokens" };
-  for(int i = 0; i < 2; i++) {
-    const struct json *n = json_get(body, names[i]);
-    int64_t v;
-    if(json_absent(n)) continue;
-    if(!json_int(n, &v)) return openai_type(e, names[i], "a whole number");
-    if(v < 1) return status_fail(e, Q_BAD_VALUE, names[i], "'%s' must be at least 1.", names[i]);
-    if(!r->max_tokens || v < r->max_tokens) r->max_tokens = v;
+  struct str names[CHAT_TOOLS_MAX], word = json_str(choice);
+  int n = 0;
+  if(json_absent(choice) || str_eq(word, S("auto"))) return Q_OK;
+  if(str_eq(word, S("none"))) return r->tool_choice = TOOL_OFF, Q_OK;
+  if(str_eq(word, S("required")) || str_eq(word, S("any"))) return r->tool_choice = TOOL_REQUIRED, Q_OK;
+  if(!json_is(choice, JSON_OBJECT)) return status_fail(e, Q_BAD_VALUE, param, "'%s' must be none, auto, required or name a tool.", param);
+  struct str type = json_str(json_get(choice, "type"));
+  if(str_eq(type, S("allowed_tools"))) {
+    const struct json *allowed = json_get(choice, "allowed_tools") ? json_get(choice, "allowed_tools") : choice;
+    for json_each(t, json_get(allowed, "tools")) {
+      struct str name = json_str(json_path(t, "function.name"));
+      if(!name.n) name = json_str(json_get(t, "name"));
+      if(n < CHAT_TOOLS_MAX && name.n) names[n++] = name;
+    }
+    if(str_eq(json_str(json_get(allowed, "mode")), S("required"))) r->tool_choice = TOOL_REQUIRED;
+    return n ? in_only_tools(r, names, n, param, e) : Q_OK;
   }
-  if(r->max_tokens >= 32768) r->max_tokens = 0; /* the model's own bound is lower: no limit */
+  names[0] = json_str(json_path(choice, "function.name"));
+  if(!names[0].n) names[0] = json_str(json_path(choice, "custom.name"));
+  if(!names[0].n) names[0] = json_str(json_get(choice, "name"));
+  if(!names[0].n) return status_fail(e, Q_BAD_VALUE, param, "'%s' names no tool.", param);
+  r->tool_choice = TOOL_NAMED;
+  return in_only_tools(r, names, 1, param, e);
+}
+
+/* ---- formats ---- */
+
+static enum q_status openai_format(const struct json *body, struct chat_req *r, struct q_error *e)
+{
+  const struct json *format = json_get(body, "response_format"), *named = json_get(format, "json_schema");
+  struct str type = json_str(json_get(format, "type"));
+  if(json_absent(format) || str_eq(type, S("text"))) return Q_OK;
+  if(!json_is(format, JSON_OBJECT)) return in_type(e, "response_format", "an object");
+  if(str_eq(type, S("json_object"))) return r->format = FORMAT_JSON, Q_OK;
+  if(!str_eq(type, S("json_schema")))
+    return status_fail(e, Q_BAD_VALUE, "response_format.type", "'response_format.type' must be text, json_object or json_schema.");
+  r->format = FORMAT_SCHEMA;
+  r->schema = json_get(named, "schema");
+  r->schema_name = json_str(json_get(named, "name"));
+  r->schema_strict = json_true(json_get(named, "strict"));
+  if(!json_is(r->schema, JSON_OBJECT))
+    return status_fail(e, Q_MISSING, "response_format.json_schema.schema", "'response_format.json_schema.schema' is missing.");
   return Q_OK;
 }
 
-/* ---- what this gateway cannot do must not be dropped in silence ---- */
-
+/* What this gateway cannot do must not be dropped in silence. */
 static enum q_status openai_refusals(const struct json *body, struct q_error *e)
 {
-  int64_t n = 1;
-  const struct json *tools = json_get(body, "tools"), *functions = json_get(body, "functions"), *count = json_get(body, "n");
-  bool none = str_eq(json_str(json_get(body, "tool_choice")), S("none")) || str_eq(json_str(json_get(body, "function_call")), S("none"));
-  if(!none && json_is(tools, JSON_ARRAY) && tools->count)
-    return status_fail(e, Q_UNSUPPORTED, "tools", "Tools are not supported; leave 'tools' out.");
-  if(!none && json_is(functions, JSON_ARRAY) && functions->count)
-    return status_fail(e, Q_UNSUPPORTED, "functions", "Functions are not supported; leave 'functions' out.");
-  if(!json_absent(count) && !json_int(count, &n)) return openai_type(e, "n", "a whole number");
-  if(n < 1) return status_fail(e, Q_BAD_VALUE, "n", "'n' must be at least 1.");
-  if(n > 1) return status_fail(e, Q_UNSUPPORTED, "n", "Only one choice per request is supported; leave 'n' out.");
-  const struct json *format = json_get(body, "response_format");
-  struct str type = json_str(json_get(format, "type"));
-  if(!json_absent(format) && !str_eq(type, S("text")))
-    return status_fail(e, Q_UNSUPPORTED, "response_format", "Only response_format 'text' is supported.");
   for json_each(m, json_get(body, "modalities"))
     if(!str_eq(json_str(m), S("text")))
       return status_fail(e, Q_UNSUPPORTED, "modalities", "Only the modality 'text' is supported.");
@@ -292,46 +335,35 @@ static enum q_status openai_refusals(const struct json *body, struct q_error *e)
   return Q_OK;
 }
 
-static enum q_status openai_ignored(struct arena *a, const struct json *body, struct chat_req *r, struct q_error *e)
+enum q_status openai_in(struct arena *a, const struct json *body, int n_max, struct chat_req *r, struct q_error *e)
 {
-  char *list = arena_alloc(a, OPENAI_IGNORED_MAX + 1);
-  size_t n = 0;
-  if(!list) return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
-  for(size_t i = 0; i < sizeof openai_idle / sizeof openai_idle[0]; i++) {
-    const char *name = openai_idle[i].name;
-    const struct json *v = json_get(body, name);
-    double d;
-    if(json_absent(v)) continue;
-    if(openai_idle[i].type == IN_NUMBER && !json_number(v, &d)) return openai_type(e, name, "a number");
-    if(openai_idle[i].type == IN_OBJECT && !json_is(v, JSON_OBJECT)) return openai_type(e, name, "an object");
-    size_t len = strlen(name);
-    if(!openai_idle[i].named || n + len + 1 > OPENAI_IGNORED_MAX) continue;
-    if(n) list[n++] = ',';
-    memcpy(list + n, name, len);
-    n += len;
-  }
-  r->ignored = str_of(list, n);
-  return Q_OK;
-}
-
-enum q_status openai_in(struct arena *a, const struct json *body, struct chat_req *r, struct q_error *e)
-{
-  bool found, on = false;
-  *r = (struct chat_req){ .msg_n = 0 };
+  bool found, on = true;
+  *r = (struct chat_req){ .n = 1 };
   if(!json_is(body, JSON_OBJECT)) return status_fail(e, Q_BAD_TYPE, NULL, "The request body must be a JSON object.");
-  const struct json *model = json_get(body, "model"), *options = json_get(body, "stream_options");
-  if(!json_absent(model) && !json_is(model, JSON_STRING)) return openai_type(e, "model", "a string");
-  r->model = str_trim(json_str(model));
-  enum q_status st = openai_messages(a, body, r, e);
+  const struct json *options = json_get(body, "stream_options");
+  enum q_status st = in_text(body, "model", &r->model, e);
+  r->model = str_trim(r->model);
+  if(!st) st = openai_messages(a, body, r, e);
   if(!st) st = openai_refusals(body, e);
-  if(!st) st = openai_bool(body, "stream", &found, &r->stream, e);
-  if(!st && !json_absent(options) && !json_is(options, JSON_OBJECT)) st = openai_type(e, "stream_options", "an object");
-  if(!st) st = openai_bool(body, "stream_options.include_usage", &found, &on, e);
+  if(!st) st = in_bool(body, "stream", &found, &r->stream, e);
+  if(!st && !json_absent(options) && !json_is(options, JSON_OBJECT)) st = in_type(e, "stream_options", "an object");
+  if(!st) st = in_bool(body, "stream_options.include_usage", &found, &on, e);
   if(!st && found) r->include_usage = on ? USAGE_YES : USAGE_NO;
   if(!st) st = openai_thinking(body, r, e);
   if(!st) st = openai_search(body, r, e);
-  if(!st) st = openai_stop(body, r, e);
-  if(!st) st = openai_max_tokens(body, r, e);
-  if(!st) st = openai_ignored(a, body, r, e);
+  if(!st) st = openai_tools(a, body, r, e);
+  if(!st) st = openai_tool_choice(r, json_get(body, r->functions ? "function_call" : "tool_choice"), r->functions ? "function_call" : "tool_choice", e);
+  if(!st) st = in_bool(body, "parallel_tool_calls", &found, &on, e);
+  if(!st && found) r->one_call = !on;
+  if(r->functions) r->one_call = true;
+  if(!st) st = openai_format(body, r, e);
+  if(!st) st = in_stop(r, json_get(body, "stop"), "stop", e);
+  if(!st) st = in_max_tokens(r, json_get(body, "max_tokens"), "max_tokens", e);
+  if(!st) st = in_max_tokens(r, json_get(body, "max_completion_tokens"), "max_completion_tokens", e);
+  if(!st) st = in_count(r, json_get(body, "n"), "n", n_max, e);
+  if(!st) st = in_size(r, json_get(body, "size"), "size", e);
+  if(!st) st = in_size(r, json_get(body, "aspect_ratio"), "aspect_ratio", e);
+  if(!st) st = in_ignored(a, body, openai_idle, (int)(sizeof openai_idle / sizeof openai_idle[0]), r, e);
+  if(!st) st = in_check(r, "messages", e);
   return st;
 }

@@ -32,7 +32,7 @@ static void openai_reason(struct out *o, struct str text, struct strbuf *b)
 static void openai_block_to_reason(struct out *o, struct strbuf *b)
 {
   struct strbuf piece = STRBUF(OPENAI_SOURCES_MAX);
-  if(!o->block.n) return;
+  if(!o->block.n || o->no_block) return;
   if(o->any_think) strbuf_lit(&piece, "\n\n");
   if(!o->search_text) search_table_head(&piece);
   strbuf_adds(&piece, strbuf_str(&o->block));
@@ -86,7 +86,7 @@ static void openai_wind_up(struct out *o, struct strbuf *b)
 {
   if(o->any_think && !o->any_text) openai_block_to_reason(o, b);
   openai_close_think(o, b);
-  if(!o->block.n) return;
+  if(!o->block.n || o->no_block) return;
   struct strbuf piece = STRBUF(OPENAI_SOURCES_MAX);
   strbuf_lit(&piece, "\n\n---\n\n");
   if(!o->search_text) search_table_head(&piece);
@@ -96,9 +96,15 @@ static void openai_wind_up(struct out *o, struct strbuf *b)
   strbuf_free(&piece);
 }
 
-static const char *openai_reason_word(enum finish why)
+static const char *openai_reason_word(const struct out *o)
 {
-  return why == FINISH_LENGTH ? "length" : why == FINISH_FILTER ? "content_filter" : "stop";
+  switch(o->why) {
+  case FINISH_LENGTH: return "length";
+  case FINISH_FILTER: return "content_filter";
+  case FINISH_CALLS: return o->functions ? "function_call" : "tool_calls";
+  case FINISH_STOP: break;
+  }
+  return "stop";
 }
 
 static void openai_usage(const struct usage *u, struct strbuf *b)
@@ -133,6 +139,7 @@ void openai_error(const struct q_error *e, struct strbuf *b)
 
 /* ---- streamed: each piece is a chunk ---- */
 
+/* Everything of a chunk up to its delta's members is the same from chunk to chunk. */
 static void openai_prefix(struct out *o)
 {
   struct strbuf *p = &o->prefix;
@@ -151,54 +158,92 @@ static void openai_chunk(struct out *o, struct strbuf *b)
 {
   strbuf_adds(b, strbuf_str(&o->prefix));
   if(o->prefix.err) b->err = o->prefix.err;
+  if(o->index == 0) {
+    strbuf_lit(b, "{\"index\":0,\"delta\":{");
+    return;
+  }
+  strbuf_lit(b, "{\"index\":");
+  strbuf_int(b, o->index);
+  strbuf_lit(b, ",\"delta\":{");
 }
 
-static void openai_chunk_end(struct out *o, struct strbuf *b)
+static void openai_chunk_end(struct out *o, const char *why, struct strbuf *b)
 {
+  if(why) {
+    strbuf_lit(b, "},\"logprobs\":null,\"finish_reason\":\"");
+    strbuf_addz(b, why);
+    strbuf_lit(b, "\"}");
+  } else {
+    strbuf_lit(b, "},\"logprobs\":null,\"finish_reason\":null}");
+  }
   if(o->include_usage == USAGE_YES) strbuf_lit(b, "],\"usage\":null}\n\n");
   else strbuf_lit(b, "]}\n\n");
 }
 
-static void openai_chunk_text(struct out *o, bool think, struct str text, struct strbuf *b)
-{
-  openai_chunk(o, b);
-  strbuf_addz(b, think ? "{\"index\":0,\"delta\":{\"reasoning_content\":" : "{\"index\":0,\"delta\":{\"content\":");
-  strbuf_json(b, text);
-  strbuf_lit(b, "},\"logprobs\":null,\"finish_reason\":null}");
-  openai_chunk_end(o, b);
-}
-
 static void openai_put(struct out *o, bool think, struct str text, struct strbuf *b)
 {
-  if(o->stream) openai_chunk_text(o, think, text, b);
-  else strbuf_adds(think ? &o->think_buf : &o->text_buf, text);
+  if(!o->stream) {
+    strbuf_adds(think ? &o->think_buf : &o->text_buf, text);
+    return;
+  }
+  openai_chunk(o, b);
+  strbuf_addz(b, think ? "\"reasoning_content\":" : "\"content\":");
+  strbuf_json(b, text);
+  openai_chunk_end(o, NULL, b);
 }
 
 static void openai_stream_begin(struct out *o, struct strbuf *b)
 {
   openai_prefix(o);
   openai_chunk(o, b);
-  strbuf_lit(b, "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}");
-  openai_chunk_end(o, b);
+  strbuf_lit(b, "\"role\":\"assistant\",\"content\":\"\"");
+  openai_chunk_end(o, NULL, b);
 }
 
-static void openai_stream_finish(struct out *o, enum finish why, const struct usage *u, struct strbuf *b)
+/* The call's head in one chunk, its arguments in the next. */
+static void openai_stream_call(struct out *o, const struct out_call *c, struct strbuf *b)
 {
+  openai_close_think(o, b);
+  openai_chunk(o, b);
+  if(o->functions) {
+    strbuf_lit(b, "\"function_call\":{\"name\":");
+    strbuf_json(b, c->name);
+    strbuf_lit(b, ",\"arguments\":\"\"}");
+  } else {
+    strbuf_fmt(b, "\"tool_calls\":[{\"index\":%d,\"id\":\"call_%s\",\"type\":\"%s\",\"%s\":{\"name\":", o->calls, c->id,
+               c->custom ? "custom" : "function", c->custom ? "custom" : "function");
+    strbuf_json(b, c->name);
+    strbuf_addz(b, c->custom ? ",\"input\":\"\"}}]" : ",\"arguments\":\"\"}}]");
+  }
+  openai_chunk_end(o, NULL, b);
+  openai_chunk(o, b);
+  if(o->functions) strbuf_lit(b, "\"function_call\":{\"arguments\":");
+  else strbuf_fmt(b, "\"tool_calls\":[{\"index\":%d,\"%s", o->calls, c->custom ? "custom\":{\"input\":" : "function\":{\"arguments\":");
+  strbuf_json(b, c->args);
+  strbuf_addz(b, o->functions ? "}" : "}}]");
+  openai_chunk_end(o, NULL, b);
+  o->calls++;
+}
+
+static void openai_stream_finish(struct out *o, enum finish why, struct strbuf *b)
+{
+  o->why = why;
   openai_wind_up(o, b);
   if(o->annotations.n) {
     openai_chunk(o, b);
-    strbuf_lit(b, "{\"index\":0,\"delta\":{\"content\":\"\",\"annotations\":[");
+    strbuf_lit(b, "\"content\":\"\",\"annotations\":[");
     strbuf_adds(b, strbuf_str(&o->annotations));
-    strbuf_lit(b, "]},\"logprobs\":null,\"finish_reason\":null}");
-    openai_chunk_end(o, b);
+    strbuf_addc(b, ']');
+    openai_chunk_end(o, NULL, b);
   }
   openai_chunk(o, b);
-  strbuf_lit(b, "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
-  strbuf_addz(b, openai_reason_word(why));
-  strbuf_lit(b, "\"}");
-  openai_chunk_end(o, b);
+  openai_chunk_end(o, openai_reason_word(o), b);
+}
+
+static void openai_stream_end(struct out *o, const struct usage *u, struct strbuf *b)
+{
   if(o->include_usage != USAGE_NO) {
-    openai_chunk(o, b);
+    strbuf_adds(b, strbuf_str(&o->prefix));
     strbuf_lit(b, "],\"usage\":");
     openai_usage(u, b);
     strbuf_lit(b, "}\n\n");
@@ -208,7 +253,8 @@ static void openai_stream_finish(struct out *o, enum finish why, const struct us
 
 static void openai_stream_error(struct out *o, const struct q_error *e, struct strbuf *b)
 {
-  if(o->think_open) openai_close_think(o, b);
+  for(struct out *c = o; c; c = c->next)
+    if(c->think_open) openai_close_think(c, b);
   strbuf_lit(b, "data: ");
   openai_error(e, b);
   strbuf_lit(b, "\n\ndata: [DONE]\n\n");
@@ -221,7 +267,8 @@ static void openai_heartbeat(struct out *o, struct strbuf *b)
 }
 
 const struct out_ops openai_stream = {
-  openai_stream_begin, openai_think, openai_text, openai_sources, openai_stream_finish, openai_stream_error, openai_heartbeat,
+  openai_stream_begin, openai_think, openai_text, openai_sources, NULL, openai_stream_call, openai_stream_finish, openai_stream_end,
+  openai_stream_error, openai_heartbeat,
 };
 
 /* ---- collected: one object at the end ---- */
@@ -229,20 +276,40 @@ const struct out_ops openai_stream = {
 static void openai_whole_begin(struct out *o, struct strbuf *b)
 {
   (void)b;
-  if(o->text_buf.max == 0) o->text_buf = o->think_buf = STRBUF(OPENAI_TEXT_MAX);
+  if(o->text_buf.max == 0) o->text_buf = o->think_buf = o->call_buf = STRBUF(OPENAI_TEXT_MAX);
 }
 
-static void openai_whole_finish(struct out *o, enum finish why, const struct usage *u, struct strbuf *b)
+static void openai_whole_call(struct out *o, const struct out_call *c, struct strbuf *b)
 {
+  struct strbuf *to = &o->call_buf;
+  openai_close_think(o, b);
+  if(o->functions) {
+    strbuf_lit(to, "{\"name\":");
+  } else {
+    if(o->calls) strbuf_addc(to, ',');
+    strbuf_fmt(to, "{\"id\":\"call_%s\",\"type\":\"%s\",\"%s\":{\"name\":", c->id, c->custom ? "custom" : "function",
+               c->custom ? "custom" : "function");
+  }
+  strbuf_json(to, c->name);
+  strbuf_addz(to, c->custom ? ",\"input\":" : ",\"arguments\":");
+  strbuf_json(to, c->args);
+  strbuf_addz(to, o->functions ? "}" : "}}");
+  o->calls++;
+}
+
+static void openai_whole_finish(struct out *o, enum finish why, struct strbuf *b)
+{
+  o->why = why;
   openai_wind_up(o, b);
-  strbuf_lit(b, "{\"id\":");
-  strbuf_json(b, str_z(o->id));
-  strbuf_lit(b, ",\"object\":\"chat.completion\",\"created\":");
-  strbuf_int(b, o->created_s);
-  strbuf_lit(b, ",\"model\":");
-  strbuf_json(b, o->model);
-  strbuf_lit(b, ",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
-  strbuf_json(b, strbuf_str(&o->text_buf));
+}
+
+static void openai_whole_choice(struct out *o, struct strbuf *b)
+{
+  strbuf_lit(b, "{\"index\":");
+  strbuf_int(b, o->index);
+  strbuf_lit(b, ",\"message\":{\"role\":\"assistant\",\"content\":");
+  if(o->text_buf.n || !o->calls) strbuf_json(b, strbuf_str(&o->text_buf));
+  else strbuf_lit(b, "null");
   strbuf_lit(b, ",\"refusal\":null");
   if(o->think_buf.n) {
     strbuf_lit(b, ",\"reasoning_content\":");
@@ -253,13 +320,34 @@ static void openai_whole_finish(struct out *o, enum finish why, const struct usa
     strbuf_adds(b, strbuf_str(&o->annotations));
     strbuf_addc(b, ']');
   }
+  if(o->calls) {
+    strbuf_addz(b, o->functions ? ",\"function_call\":" : ",\"tool_calls\":[");
+    strbuf_adds(b, strbuf_str(&o->call_buf));
+    if(!o->functions) strbuf_addc(b, ']');
+  }
   strbuf_lit(b, "},\"logprobs\":null,\"finish_reason\":\"");
-  strbuf_addz(b, openai_reason_word(why));
-  strbuf_lit(b, "\"}],\"usage\":");
+  strbuf_addz(b, openai_reason_word(o));
+  strbuf_lit(b, "\"}");
+  if(o->text_buf.err || o->think_buf.err || o->call_buf.err)
+    b->err = o->text_buf.err ? o->text_buf.err : o->think_buf.err ? o->think_buf.err : o->call_buf.err;
+}
+
+static void openai_whole_end(struct out *o, const struct usage *u, struct strbuf *b)
+{
+  strbuf_lit(b, "{\"id\":");
+  strbuf_json(b, str_z(o->id));
+  strbuf_lit(b, ",\"object\":\"chat.completion\",\"created\":");
+  strbuf_int(b, o->created_s);
+  strbuf_lit(b, ",\"model\":");
+  strbuf_json(b, o->model);
+  strbuf_lit(b, ",\"choices\":[");
+  for(struct out *c = o; c; c = c->next) {
+    if(c != o) strbuf_addc(b, ',');
+    openai_whole_choice(c, b);
+  }
+  strbuf_lit(b, "],\"usage\":");
   openai_usage(u, b);
   strbuf_lit(b, ",\"system_fingerprint\":null}");
-  if(o->text_buf.err) b->err = o->text_buf.err;
-  if(o->think_buf.err) b->err = o->think_buf.err;
 }
 
 static void openai_whole_error(struct out *o, const struct q_error *e, struct strbuf *b)
@@ -269,5 +357,6 @@ static void openai_whole_error(struct out *o, const struct q_error *e, struct st
 }
 
 const struct out_ops openai_whole = {
-  openai_whole_begin, openai_think, openai_text, openai_sources, openai_whole_finish, openai_whole_error, NULL,
+  openai_whole_begin, openai_think, openai_text, openai_sources, NULL, openai_whole_call, openai_whole_finish, openai_whole_end,
+  openai_whole_error, NULL,
 };

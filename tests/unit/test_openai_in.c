@@ -15,19 +15,18 @@ static const struct { const char *name, *body; enum q_status st; const char *par
   { "role unknown", "{\"messages\":[{\"role\":\"robot\",\"content\":\"x\"}]}", Q_BAD_VALUE, "messages[0].role" },
   { "content a number", "{\"messages\":[{\"role\":\"user\",\"content\":5}]}", Q_BAD_TYPE, "messages[0].content" },
   { "unknown part", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"hologram\"}]}]}", Q_BAD_VALUE, "messages[0].content[1].type" },
-  { "a picture", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", Q_UNSUPPORTED, "messages[0].content[0].type" },
-  { "a file", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\"}]}]}", Q_UNSUPPORTED, "messages[0].content[0].type" },
-  { "a tool result", "{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", Q_UNSUPPORTED, "messages[0].role" },
-  { "tool calls in history", "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{}]},{\"role\":\"user\",\"content\":\"x\"}]}", Q_UNSUPPORTED, "messages[0].tool_calls" },
+  { "a picture of nothing", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", Q_MISSING, "messages[0].content[0]" },
+  { "a file by id", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\",\"file\":{\"file_id\":\"f\"}}]}]}", Q_UNSUPPORTED, "messages[0].content[0]" },
+  { "a call without a name", "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{}]},{\"role\":\"user\",\"content\":\"x\"}]}", Q_MISSING, "messages[0].tool_calls" },
   { "all empty", "{\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}", Q_BAD_VALUE, "messages" },
-  { "tools", "{" M ",\"tools\":[{}]}", Q_UNSUPPORTED, "tools" },
-  { "functions", "{" M ",\"functions\":[{}]}", Q_UNSUPPORTED, "functions" },
-  { "n of 2", "{" M ",\"n\":2}", Q_UNSUPPORTED, "n" },
+  { "a tool of nothing", "{" M ",\"tools\":[{}]}", Q_MISSING, "tools[0]" },
+  { "a function without a name", "{" M ",\"functions\":[{}]}", Q_BAD_VALUE, "functions[0]" },
+  { "n of 5", "{" M ",\"n\":5}", Q_BAD_VALUE, "n" },
   { "n of 0", "{" M ",\"n\":0}", Q_BAD_VALUE, "n" },
-  { "json_object", "{" M ",\"response_format\":{\"type\":\"json_object\"}}", Q_UNSUPPORTED, "response_format" },
+  { "a format unknown", "{" M ",\"response_format\":{\"type\":\"xml\"}}", Q_BAD_VALUE, "response_format.type" },
   { "audio output", "{" M ",\"modalities\":[\"text\",\"audio\"]}", Q_UNSUPPORTED, "modalities" },
   { "audio", "{" M ",\"audio\":{\"voice\":\"x\"}}", Q_UNSUPPORTED, "audio" },
-  { "pictures by chat_type", "{" M ",\"chat_type\":\"t2i\"}", Q_UNSUPPORTED, "chat_type" },
+  { "research by chat_type", "{" M ",\"chat_type\":\"deep_research\"}", Q_UNSUPPORTED, "chat_type" },
   { "unknown chat_type", "{" M ",\"chat_type\":\"x\"}", Q_BAD_VALUE, "chat_type" },
   { "stream a number", "{" M ",\"stream\":1}", Q_BAD_TYPE, "stream" },
   { "stream_options a text", "{" M ",\"stream_options\":\"x\"}", Q_BAD_TYPE, "stream_options" },
@@ -47,7 +46,7 @@ static const struct { const char *name, *body; enum q_status st; const char *par
 static enum q_status read_it(struct arena *a, const char *body, struct chat_req *r, struct q_error *e)
 {
   *e = Q_ERROR_NONE;
-  return openai_in(a, json_parse(a, str_z(body), 50, NULL), r, e);
+  return openai_in(a, json_parse(a, str_z(body), 50, NULL), 4, r, e);
 }
 
 static void t_refused(void)
@@ -74,7 +73,7 @@ static void t_accepted(void)
   CHECK_STR(r.model, S("qwen"));
   CHECK(r.stream && r.include_usage == USAGE_YES && r.stop_n == 2 && r.max_tokens == 40);
   CHECK_STR(r.ignored, S("temperature,seed,logit_bias,user"));
-  CHECK(!read_it(&a, "{" M ",\"tools\":[{}],\"tool_choice\":\"none\",\"max_tokens\":100000}", &r, &e));
+  CHECK(!read_it(&a, "{" M ",\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"none\",\"max_tokens\":100000}", &r, &e));
   CHECK_INT(r.max_tokens, 0); /* above every model's bound: no limit */
   CHECK(!read_it(&a, "{" M ",\"enable_search\":true}", &r, &e) && r.search);
   CHECK(!read_it(&a, "{" M ",\"web_search_options\":{}}", &r, &e) && r.search);
@@ -176,7 +175,7 @@ static void t_out_of_memory(void)
     struct str filler = STR_NONE;
     while(arena_alloc(&a, 16) && filler.n < 200) filler.n++; /* the first block is full: every piece needs the heap */
     fault_arm(n, true);
-    enum q_status st = openai_in(&a, body, &r, &e);
+    enum q_status st = openai_in(&a, body, 4, &r, &e);
     bool hit = fault_disarm();
     CHECK_INT(st, hit ? Q_NOMEM : Q_OK);
     arena_free(&a);
@@ -234,17 +233,17 @@ static void t_messages(void)
                      "{\"role\":\"assistant\",\"content\":null,\"refusal\":\"no\"},{\"role\":\"user\",\"name\":\"bob\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"input_text\",\"text\":\"b\"},\"c\"]}]}", &r, &e));
   CHECK_INT(r.msg_n, 4);
   CHECK_INT(r.msgs[0].role, ROLE_SYSTEM);
-  CHECK_STR(r.msgs[1].text, S("said"));
-  CHECK_STR(r.msgs[2].text, S("no"));
-  CHECK_STR(r.msgs[3].text, S("a\nb\nc"));
+  CHECK_STR(chat_msg_text(&r.msgs[1], &a), S("said"));
+  CHECK_STR(chat_msg_text(&r.msgs[2], &a), S("no"));
+  CHECK_STR(chat_msg_text(&r.msgs[3], &a), S("a\nb\nc"));
   CHECK_STR(r.msgs[3].name, S("bob"));
   CHECK(!read_it(&a, "{\"messages\":[{\"role\":\"assistant\",\"content\":\"  <think>open\",\"tool_calls\":[],\"function_call\":null,\"reasoning\":\"r\"},{\"role\":\"assistant\",\"content\":[]},"
                      "{\"role\":\"user\",\"content\":\"<think>mine</think> stays\"},{\"role\":\"assistant\",\"content\":\"a <think>b</think>\"},{\"role\":\"assistant\",\"content\":\"<think></think>\"}]}", &r, &e));
-  CHECK_STR(r.msgs[0].text, S("  <think>open")); /* never closed: it is what was said */
-  CHECK_INT(r.msgs[1].text.n, 0);
-  CHECK_STR(r.msgs[2].text, S("<think>mine</think> stays")); /* only the assistant's own */
-  CHECK_STR(r.msgs[3].text, S("a <think>b</think>")); /* only at the head */
-  CHECK_INT(r.msgs[4].text.n, 0);
+  CHECK_STR(chat_msg_text(&r.msgs[0], &a), S("  <think>open")); /* never closed: it is what was said */
+  CHECK_INT(chat_msg_text(&r.msgs[1], &a).n, 0);
+  CHECK_STR(chat_msg_text(&r.msgs[2], &a), S("<think>mine</think> stays")); /* only the assistant's own */
+  CHECK_STR(chat_msg_text(&r.msgs[3], &a), S("a <think>b</think>")); /* only at the head */
+  CHECK_INT(chat_msg_text(&r.msgs[4], &a).n, 0);
   arena_free(&a);
 }
 

@@ -88,7 +88,8 @@ static void t_both_say_the_same(void)
       t_row = rows[i].name;
       play(&o, rows[i].steps, &b);
       if(!stream) CHECK_INT(b.n, 0);
-      o.ops->finish(&o, FINISH_STOP, &u, &b);
+      o.ops->finish(&o, FINISH_STOP, &b);
+      o.ops->end(&o, &u, &b);
       listen(&h, strbuf_str(&b), stream);
       CHECK_STR(strbuf_str(&h.content), str_z(rows[i].content));
       CHECK_STR(strbuf_str(&h.reasoning), str_z(rows[i].reasoning));
@@ -125,7 +126,8 @@ static void t_every_sequence(void)
         struct strbuf b = STRBUF(1 << 20);
         play(&o, steps, &b);
         CHECK_INT(out_shown(&o), strchr(steps, 'A') || (strchr(steps, 'T') && think != THINK_OUT_NONE));
-        o.ops->finish(&o, FINISH_STOP, &u, &b);
+        o.ops->finish(&o, FINISH_STOP, &b);
+        o.ops->end(&o, &u, &b);
         listen(&h[stream], strbuf_str(&b), stream);
         strbuf_free(&b);
         out_free(&o);
@@ -161,7 +163,8 @@ static void t_tags_have_chunks_of_their_own(void)
   struct strbuf b = STRBUF(1 << 20);
   struct usage u = { .prompt = 1 };
   play(&o, "T:x A:a", &b);
-  o.ops->finish(&o, FINISH_STOP, &u, &b);
+  o.ops->finish(&o, FINISH_STOP, &b);
+  o.ops->end(&o, &u, &b);
   static const char *const deltas[] = { "{\"role\":\"assistant\",\"content\":\"\"}", "{\"content\":\"<think>\\n\\n\"}", "{\"content\":\"x\"}", "{\"content\":\"\\n\\n</think>\\n\"}",
                                         "{\"content\":\"a\"}", "{}" };
   struct str rest = strbuf_str(&b);
@@ -194,7 +197,8 @@ static void t_hostile(void)
       play(&o, "A:a", &b);
       o.ops->text(&o, S("\"\x01\xff\n"), &b);
       for(int i = 0; i < DELTA_SOURCES_MAX; i++) o.ops->sources(&o, &s, 1, &b);
-      o.ops->finish(&o, FINISH_STOP, &u, &b);
+      o.ops->finish(&o, FINISH_STOP, &b);
+      o.ops->end(&o, &u, &b);
       CHECK_INT(b.err, Q_OK);
       listen(&h, strbuf_str(&b), stream);
       CHECK(str_starts(strbuf_str(&h.content), S("a\"\x01\xef\xbf\xbd\n\n\n---\n\n| # |")));
@@ -219,7 +223,8 @@ static void t_usage_as_asked(void)
     struct heard h;
     o.include_usage = rows_[i].wish;
     play(&o, "A:a", &b);
-    o.ops->finish(&o, FINISH_LENGTH, &u, &b);
+    o.ops->finish(&o, FINISH_LENGTH, &b);
+    o.ops->end(&o, &u, &b);
     listen(&h, strbuf_str(&b), true);
     CHECK_INT(h.usages, rows_[i].usages);
     CHECK_INT(str_find(strbuf_str(&b), S("\"usage\":null")) >= 0, rows_[i].null);
@@ -267,7 +272,8 @@ static void t_forget(void)
   play(&o, "S:u T:old A:old", &b);
   out_forget(&o);
   o.ops->text(&o, S("new"), &b);
-  o.ops->finish(&o, FINISH_STOP, &u, &b);
+  o.ops->finish(&o, FINISH_STOP, &b);
+  o.ops->end(&o, &u, &b);
   listen(&h, strbuf_str(&b), false);
   CHECK_STR(strbuf_str(&h.content), S("new"));
   CHECK_STR(strbuf_str(&h.reasoning), S(""));
