@@ -30,6 +30,7 @@
   X(Q_BAD_VARIANT,     400, "invalid_request_error",    "unsupported_model_variant", false, "variant the model lacks") \
   X(Q_BAD_SIZE,        400, "invalid_request_error",    "invalid_size",              false, "bad size")       \
   X(Q_BAD_MEDIA,       400, "invalid_request_error",    "invalid_media",             false, "bad media")      \
+  X(Q_MEDIA_REFUSED,   400, "invalid_request_error",    "media_fetch_refused",       false, "media address refused") \
   X(Q_FILTER,          400, "invalid_request_error",    "content_filter",            false, "refused by content inspection") \
   X(Q_TOO_LONG,        400, "invalid_request_error",    "context_length_exceeded",   false, "prompt too long for the model") \
   X(Q_NO_KEY,          401, "invalid_request_error",    "missing_api_key",           false, "no key")         \
@@ -67,6 +68,9 @@
   X(Q_UP_EMPTY,        502, "upstream_error",           "empty_upstream_response",   true,  "empty answer of the upstream") \
   X(Q_UP_STOPPED,      502, "upstream_error",           "upstream_interrupted",      true,  "the upstream turn was stopped") \
   X(Q_PROXY,           502, "upstream_error",           "proxy_error",               true,  "proxy unreachable or refused") \
+  X(Q_UPLOAD_FAILED,   502, "upstream_error",           "media_upload_failed",       true,  "upload to the upstream failed") \
+  X(Q_MEDIA_FAILED,    502, "upstream_error",           "media_failed",              true,  "picture or video task failed") \
+  X(Q_MEDIA_QUOTA,     429, "rate_limit_error",         "media_quota_exceeded",      true,  "media quota of the day used up") \
   X(Q_NO_ACCOUNT,      503, "service_unavailable_error", "no_account",              true,  "no account configured") \
   X(Q_NO_USABLE,       503, "service_unavailable_error", "no_usable_account",        true,  "no account is usable") \
   X(Q_OVERLOADED,      503, "service_unavailable_error", "overloaded",               true,  "queue or house full") \
