@@ -88,7 +88,7 @@ $(B)/gen/assets.inc: $(B)/tools/mkassets $(ASSETS)
 $(B)/gen/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt
 	@mkdir -p $(@D) && $< LICENSE tools/notices.txt $(DEPS)/civetweb/LICENSE.md $(DEPS)/bearssl/LICENSE.txt \
 	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE > $@
-$(B)/fakeqwen: tools/fakeqwen.c $(B)/host/libthird.a
+$(B)/fakeqwen: tools/fakeqwen.c $(wildcard tools/fake/*.c) $(B)/host/libthird.a
 	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(INC) $< $(B)/host/libthird.a -o $@
 
 # ---- checks: every file alone, ASan + UBSan, warnings are errors ----

@@ -1,10 +1,11 @@
 #!/bin/sh
-# mkcerts.sh DIR: a test CA and certificates signed by it, P-256. Does nothing when DIR has them already.
+# mkcerts.sh DIR: a test CA and certificates signed by it, P-256. Does nothing when DIR has them already, made by this script.
 #   ca.pem          the CA, fit for SSL_CERT_FILE
 #   fake.pem .key   good, for every host of the upstream
 #   wrong-host, expired, unknown (.pem .key)   not good: another name, ended in 2021, signed by a CA nobody knows
 set -eu
-[ -f "$1/.done" ] && exit 0
+version=$(cksum <"$0" | tr -d ' ')
+[ -f "$1/.done-$version" ] && exit 0
 mkdir -p "$1"
 target=$(cd "$1" && pwd)
 work=$(mktemp -d "$target/.new.XXXXXX") # several at once are fine: each makes a set, the first one counts
@@ -12,7 +13,8 @@ trap 'cd / && rm -rf "$work"' EXIT
 cd "$work"
 
 names=DNS:localhost,IP:127.0.0.1
-for host in chat.qwen.ai auth.qwen.ai cdn.qwenlm.ai portal.qwen.ai dashscope.aliyuncs.com '*.oss-accelerate.aliyuncs.com'; do
+for host in chat.qwen.ai auth.qwen.ai cdn.qwenlm.ai portal.qwen.ai dashscope.aliyuncs.com dashscope-intl.aliyuncs.com \
+  qwen-webui-prod.oss-accelerate.aliyuncs.com qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com img.example.test evil.example.test; do
   names=DNS:$host,$names
 done
 
@@ -58,12 +60,12 @@ leaf wrong-host ca DNS:example.org 21000101000000Z
 leaf expired ca "$names" 20210101000000Z
 leaf unknown other "$names" 21000101000000Z
 rm -rf db csr ext cnf
-if mkdir "$target/.taken" 2>/dev/null; then
+if mkdir "$target/.taken-$version" 2>/dev/null; then
   mv ./*.pem ./*.key "$target/"
-  : >"$target/.done"
+  : >"$target/.done-$version"
 fi
 tries=0
-until [ -f "$target/.done" ]; do
+until [ -f "$target/.done-$version" ]; do
   tries=$((tries + 1))
   if [ $tries -gt 200 ]; then
     echo "$target is half made: remove it" >&2

@@ -121,7 +121,7 @@ for (const s of ['empty', 'created_only']) await refused(`D6 ${s}: never an empt
 await refused('403', '[[scenario:403]]', 503, 'no_usable_account');
 // A connection used before is replaced once in silence; the upstream may then say that the chat is in progress.
 await refused('drop_early', '[[scenario:drop_early]]', 502, ['upstream_unreachable', 'upstream_interrupted', 'upstream_error']);
-await refused('D22 stall: a true status while it can be told', '[[scenario:stall]]', 504, 'upstream_first_byte_timeout', async () => {
+await refused('D22 stall: a true status while it can be told', '[[scenario:stall_head]]', 504, 'upstream_first_byte_timeout', async () => {
   await waitFor(async () => (await fake.stats()).stops >= 1, 2000, 'the turn is stopped');
 }, { UPSTREAM_FIRST_BYTE_TIMEOUT: '600ms', UPSTREAM_IDLE_TIMEOUT: '600ms' });
 

@@ -1,7 +1,7 @@
 // lib.mjs - starts the fake upstream and the static binary, talks to both, counts checks.
 // A test file ends with `await done()`, which stops what it started and prints "N passed, N failed".
 import { spawn, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, existsSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -67,7 +67,7 @@ let certs;
 export function certificates() {
   if (!certs) {
     certs = process.env.Q2A_CERTS || join(top, 'build/test/certs');
-    if (!existsSync(join(certs, 'ca.pem'))) execFileSync(join(top, 'tools/mkcerts.sh'), [certs], { stdio: 'inherit' });
+    execFileSync(join(top, 'tools/mkcerts.sh'), [certs], { stdio: 'inherit' });
   }
   return certs;
 }
@@ -107,7 +107,8 @@ export const USER_KEY = 'sk-test-user-0123456789';
 export async function gateway(fake, env = {}, args = []) {
   const cwd = mkdtempSync(join(tmpdir(), 'q2a-'));
   const port = await freePort();
-  const hosts = ['chat.qwen.ai', 'auth.qwen.ai', 'cdn.qwenlm.ai'];
+  const hosts = ['chat.qwen.ai', 'auth.qwen.ai', 'cdn.qwenlm.ai', 'portal.qwen.ai', 'dashscope.aliyuncs.com', 'img.example.test', 'evil.example.test',
+    'qwen-webui-prod.oss-accelerate.aliyuncs.com', 'qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com'];
   const all = {
     PATH: process.env.PATH, ...(process.env.TSAN_OPTIONS ? { TSAN_OPTIONS: process.env.TSAN_OPTIONS } : {}),
     ...(process.env.ASAN_OPTIONS ? { ASAN_OPTIONS: process.env.ASAN_OPTIONS } : {}), SERVICE_PORT: String(port), LISTEN_ADDRESS: '127.0.0.1', API_KEY: `${KEY},${USER_KEY}`,

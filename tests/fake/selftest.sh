@@ -227,7 +227,7 @@ has 'without output_schema it answers' "$r" '"content":"upstream.","status":"typ
 hasnt 'but tells no phase' "$r" '"phase"'
 r=$(send "$(body '[[scenario:stream n=2 ms=1]]' | sed 's/,"output_schema":"phase"//')")
 hasnt 'nor in streams' "$r" '"phase"'
-r=$(send "$(body x | sed 's/"content":"x"/"content":[{"type":"text","text":"[[scenario:no_usage]]"},{"type":"image","image":"u"}]/')")
+r=$(send "$(body x | sed 's/"content":"x"/"content":[{"type":"text","text":"[[scenario:no_usage]]"},{"type":"image","image":"https:\/\/cdn.qwenlm.ai\/output\/u.png"}]/; s/\\\//\//g')")
 hasnt 'the older content form' "$r" usage
 has 'and it is an answer' "$r" 'upstream.'
 same 'every fault was counted' "$(stat bad)" 11
@@ -255,7 +255,8 @@ same 'stops are counted' "$(stat stops)" 3
 same 'none runs' "$(stat running)" 0
 lim=$(post /api/v2/auths/signin "$(login limited@example.org 'correct horse')" | member token)
 id=$(new "$lim" t2i)
-has 'limited@: no pictures' "$(post "/api/v2/chat/completions?chat_id=$id" "$(body x)" -H "Authorization: Bearer $lim")" RateLimited
+picture() { body x | sed 's/"chat_type":"t2t"/"chat_type":"t2i","sub_chat_type":"t2i"/; s/"subChatType":"t2t"/"subChatType":"t2i"/'; }
+has 'limited@: no pictures' "$(post "/api/v2/chat/completions?chat_id=$id" "$(picture)" -H "Authorization: Bearer $lim")" RateLimited
 id=$(new "$lim")
 has 'but chats' "$(post "/api/v2/chat/completions?chat_id=$id" "$(body x)" -H "Authorization: Bearer $lim")" 'upstream.'
 
@@ -449,7 +450,7 @@ native() { delta assistant tool_call '""' "$2" ",\"function_id\":\"round_0_1\",\
 want_native_call() {
   created
   native '{\"ci' typing
-  native '{\"city\":\"Pa' typing
+  native '{\"city\":\"P' typing
   native '{\"city\":\"Paris\"}' finished
   delta function tool_call '"Tool get_weather does not exists."' finished ',"name":"get_weather","function_id":"round_0_1"'
   say 'I have no such tool.'
@@ -469,8 +470,8 @@ for s in $all; do
   fi
   same "$s: type" "$(tr -d '\r' <"$t/head" | sed -n 's/^Content-Type: //p')" 'text/event-stream; charset=utf-8'
 done
-same 'the list is complete' "$(sed -n '/^} scenarios\[\] = {/,/^};/s/.*\.name = "\([^"]*\)".*/\1/p' tools/fakeqwen.c | tr '\n' ' ')" \
-  'normal echo thinking thinking_detail think_only search search_old slow stall stall_midway drop drop_clean empty created_only err_in_stream err_midway fail_in_sse moderation malformed crlf no_space no_final_blank with_done multi_line gzip gzip_bad split1 split7 split_crlf split_char_delta cumulative repeat two_ids unknown_phase finish_then_more huge too_huge deep late_usage no_usage tool_text tool_text_fenced tool_text_two tool_text_broken tool_text_think native_call '
+same 'the list is complete' "$(sed -n '/^} scenarios\[\] = {/,/^};/s/.*\.name = "\([^"]*\)".*/\1/p' tools/fake/scenarios.c | tr '\n' ' ')" \
+  'normal echo thinking thinking_detail think_only search search_old slow stall stall_head stall_midway drop drop_clean empty created_only err_in_stream err_midway fail_in_sse moderation malformed crlf no_space no_final_blank with_done multi_line gzip gzip_bad split1 split7 split_crlf split_char_delta cumulative repeat two_ids unknown_phase finish_then_more huge too_huge deep late_usage no_usage say tool_text tool_text_fenced tool_text_two tool_text_broken tool_text_think tool_missing native_call image image_two image_edit image_foreign image_captcha image_tool image_inline image_markdown image_none image_refusal image_text video_sse '
 # echo: whatever comes, verbatim
 id=$(new)
 send "$(body 'x [[scenario:echo]] \"q\" \\ \n\t\u0001 é 世界 \ud83d\ude00 \/ end')" >"$t/got"
@@ -513,11 +514,11 @@ play 'drop full=1' -o /dev/null
 has 'all of it when asked for' "$(get "/api/v2/chats/$id" -H "$bearer")" '"content":"Hello, 世界! This is the fake upstream.","extra"'
 play drop_early -o "$t/got"; same 'drop_early: nothing' $? 52
 rm "$t/got"
-play stall -m 0.4 -o "$t/got" -D "$t/head"; same 'stall: silence' $? 28
-has 'stall: a head' "$(cat "$t/head")" '200 OK'
-same 'stall: and no more' "$(cat "$t/got" 2>/dev/null)" ''
-play 'stall created=1' -m 0.4 -o "$t/got"; same 'stall after created' $? 28
-same 'stall created=1' "$(cat "$t/got")" "$(created)"
+play stall_head -m 0.4 -o "$t/got" -D "$t/head"; same 'stall_head: silence' $? 28
+has 'stall_head: a head' "$(cat "$t/head")" '200 OK'
+same 'stall_head: and no more' "$(cat "$t/got" 2>/dev/null)" ''
+play stall -m 0.4 -o "$t/got"; same 'stall: silence' $? 28
+same 'stall: created comes first' "$(cat "$t/got")" "$(created)"
 play stall_midway -m 0.4 -o "$t/got"; same 'stall_midway' $? 28
 same 'stall_midway: three deltas' "$(cat "$t/got")" "$(created; three)"
 # times, in units of --pace-ms 100
@@ -621,7 +622,8 @@ post /__reset '' >/dev/null
 # ---- TLS ----
 at() { curl -s -m 5 --cacert $certs/ca.pem --resolve "$1:$2:127.0.0.1" -o /dev/null -w '%{http_code}' "https://$1:$2/api/models"; }
 for host in chat.qwen.ai localhost; do same "certificate of $host" "$(at $host $tls)" 200; done
-for host in auth.qwen.ai cdn.qwenlm.ai portal.qwen.ai dashscope.aliyuncs.com qwen-webui-prod.oss-accelerate.aliyuncs.com; do
+for host in auth.qwen.ai cdn.qwenlm.ai portal.qwen.ai dashscope.aliyuncs.com qwen-webui-prod.oss-accelerate.aliyuncs.com \
+  qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com img.example.test evil.example.test; do
   hasnt "certificate of $host" "$(at $host $tls)" 000
 done
 at example.net $tls >/dev/null; same 'no certificate of example.net' $? 60
