@@ -1,7 +1,8 @@
 /* fakeqwen.c - a strict, fast stand-in for the upstream: sign-in, tokens, models, chats and completions, pictures, videos,
- * uploads, over TLS and plain HTTP. It serves the tests, the demo and the benchmark, and shares no parser with the gateway:
- * a mistake made twice would cancel out. One thread, one epoll, loopback only; SIGTERM ends it at once. The parts, in the
- * order in which they build on each other, lie in tools/fake/ and are included below.
+ * uploads, results, OAuth and the two OpenAI-compatible APIs, over TLS and plain HTTP. It serves the tests, the demo and the
+ * benchmark, and shares no parser with the gateway: a mistake made twice would cancel out. One thread, one epoll, loopback
+ * only; SIGTERM ends it at once. The parts, in the order in which they build on each other, lie in tools/fake/ and are
+ * included below.
  *
  *   fakeqwen [--port P] [--plain] [--plain-port Q] [--cert PEM --key PEM] [--accounts N] [--port-file FILE]
  *            [--cpu N] [--rate EVENTS_PER_S] [--pace-ms N]
@@ -11,14 +12,15 @@
  * scenarios (200). The certificate is one for all names; the key is EC or RSA.
  *
  * HOSTS are told apart by name: chat.qwen.ai, auth.qwen.ai, cdn.qwenlm.ai (results), the bucket
- *   qwen-webui-prod.oss-accelerate.aliyuncs.com (and .oss-ap-southeast-1.). A name without a dot and an address are all
- *   of them at once. Any other name is a site of the world.
+ *   qwen-webui-prod.oss-accelerate.aliyuncs.com (and .oss-ap-southeast-1.), portal.qwen.ai, dashscope.aliyuncs.com (and
+ *   dashscope-intl.). A name without a dot and an address are all of them at once. Any other name, as img.example.test, is
+ *   a site of the world, where clients keep their pictures.
  * ACCOUNTS: ok@example.org, second@example.org, limited@example.org (media quota used up), all "correct horse";
  *   colon@example.org "pa:ss@word#1"; bad@example.org (always 401); challenge@example.org (HTML); with --accounts N
  *   also user<i>@example.org, password pw-<i>, i from 0 to N. Tokens are JWT, HS256 with the key "fake". Two are
  *   fixed and belong to ok@: one good until 2100, one that ended in 2001.
  * MODELS: qwen3.7-plus (hybrid, search, pictures, videos), qwen3-max, qwen3.7-max (text, no thinking), qwen3-vl-plus
- *   (vision), qwen3-coder-plus, bare-model, gone-model (inactive), qwen-max-latest (not listed, but served).
+ *   (vision), qwen3-coder-plus (text), bare-model, gone-model (inactive), qwen-max-latest (not listed, but served).
  *
  * SCENARIOS of completions. One is taken from the script queue first, then from the model's "#name", then from the last
  *   "[[scenario:name key=value ...]]" in the prompt; values hold no blanks. Else it is "normal": "Hello, 世界! This is the
@@ -52,11 +54,31 @@
  * CHECKED of a completion: chat and account, one user message, seconds as timestamps, stream (true; t2v may say false),
  *   the kind of turn in all its places and that of pictures and videos against the chat's, size (a ratio), no thinking
  *   for pictures, and each file: uploaded by this account, documents parsed, members consistent, or a result of the cdn.
+ * RESULTS: https://cdn.qwenlm.ai/output/<folder>/... wants a key in its query and gives a 1x1 PNG or a tiny MP4 by the name's
+ *   ending; HEAD and Range work. SITES: /cat.png /cat.gif /clip.mp4 /sound.wav /doc.pdf /note.txt, or any name so ending.
+ *   As a site's path, or as a folder of the cdn: html, mislabel (HTML as image/png), octet (no type), empty, notfound, 403,
+ *   500, big or big.bin (n= (64 MiB) type= chunked=1; byte i is 'a' + i % 26), short (n= of twice as many), drop (half, then
+ *   a reset), hang, hang_body, drip (a byte each ms= (50)), slow (ms= (1000)), redirect (to= status=), evil (to
+ *   evil.example.test), loop, nolength (ends with the connection), gzip.
+ * OAUTH: device/code, authorize (by a web token), token: PKCE checked, a code good once, refresh tokens rotate. Of ok@ from the
+ *   start: cli-access-of-ok, cli-access-stale, cli-refresh-of-ok.
+ * PORTAL /v1/chat/completions wants such an access token and one system message, first, a part array; models coder-model,
+ *   vision-model, qwen3-coder-plus, qwen3-coder-flash, qwen3-vl-plus. DASHSCOPE /compatible-mode/v1/{chat/completions,models,
+ *   embeddings} wants the key sk-fake-dashscope or sk-fake-second (sk-fake-unpaid: Arrearage); qwen-plus, qwen-max,
+ *   qwen-turbo, qwen3-max, qwen3.7-plus, qwen3-coder-plus, qwen3-32b (no thinking unless streamed), qwen-vl-plus,
+ *   text-embedding-v3 and -v4 (element i of a text of n bytes is ((n * 31 + i * 7) % 2000 - 1000) / 1000).
+ *   Their scenarios, chosen as those of completions ("portal" and "dashscope" are the queues): normal echo thinking (also
+ *   by enable_thinking) say (b64= think_b64= step= ms= when= then=) tool_call (name= args= n= step= b64=) length empty
+ *   no_role no_done no_finish no_usage usage_always err_midway slow (ms= quiet=1) stall stall_midway drop drop_clean;
+ *   drop_after= and its like; table `oa_fixed`: 401 insufficient_quota insufficient_quota_403 rate throttling 429_empty
+ *   429_retry_after invalid inspection arrearage too_long denied unpurchased no_model timeout 413 500 503; table `fixed`.
+ *   Usage comes when stream_options asks for it.
  * UPLOADS: getstsToken v2 (enveloped) and v1 (flat); PUT to the bucket with signature V4 or V1, recomputed, 403 with both
  *   strings when it differs; files/parse and files/parse/status (running parse_polls times, then parse_word).
  *
  * CONTROL, on every port:
- *   GET  /__stats    counters; "bad" counts faults of the caller, "accounts" the parallel turns of those that had any
+ *   GET  /__stats    counters; "bad" counts faults of the caller, "leaks" web tokens and cookies shown to other hosts,
+ *                    "polls_early" OAuth polls before their time, "accounts" the parallel turns of those that had any
  *   GET  /__log      [?n=&heads=1&bodies=1] the last requests: t_ms, host, method, path, email, chat_id, scenario;
  *                    completions also have files: url, name, type, showType, file_class, file_type, id, status as sent,
  *                    file_id and bytes of the upload, part (it was a content part)
@@ -67,13 +89,16 @@
  *   POST /__reset    counters, log, scripts, switches, files and chats as at the start; tokens stay good
  *   POST /__script   {"completions":["429","slow ms=500"],"signin":[..]}: one per request; keys as in /__stats: signin
  *                    exchange auths models chats_new chats_list chat_detail deletes completions stops sts put file
- *                    parse parse_status tasks
+ *                    parse parse_status tasks cdn media device authorize token portal dashscope api_models embeddings
  *   POST /__switch   signin_v1, signin_v2, sts_v1, sts_v2, parse (200, 404), auth_status (200, 401), new_ms, signin_ms
  *                    (delays), exchange (true: only access tokens of 900 s are good), gzip (true: JSON comes packed),
  *                    filesize (any, string, number), filetype (file, document: what a document is called), endpoint
  *                    (plain, https, bucket, missing), sts_life_s (3600), parse_polls (2), parse_word (success; ""
- *                    sends no status), parse_by_id (true: an object), detail_plain (true: no content_list)
- *   POST /__revoke   all tokens die; {"kind":"access"}: access tokens only */
+ *                    sends no status), parse_by_id (true: an object), detail_plain (true: no content_list),
+ *                    oauth_interval (1 s; 0: not told), oauth_pending (0: so many polls after the approval), oauth_slow
+ *                    (true: one slow_down first), oauth_life_s (900), oauth_expires_s (21600), oauth_keep (true: no new
+ *                    refresh token), resource_url ("portal.qwen.ai"; "": not told), withdrawn (true: as since April 2026)
+ *   POST /__revoke   all web tokens die; {"kind":"access"}: access tokens only; "cli": CLI access tokens; "cli_all" */
 #include <arpa/inet.h>
 #include <bearssl.h>
 #include <errno.h>
@@ -106,11 +131,14 @@
 #include "fake/scenarios.c"
 #include "fake/files.c"
 #include "fake/chat.c"
+#include "fake/sites.c"
+#include "fake/oauth.c"
+#include "fake/openai.c"
 #include "fake/control.c"
 
 /* ---------- requests ---------- */
 
-enum { HOST_CHAT = 1, HOST_AUTH = 2, HOST_BUCKET = 4, HOST_CDN = 8, HOST_MEDIA = 16, HOST_OTHER = 32 };
+enum { HOST_CHAT = 1, HOST_AUTH = 2, HOST_BUCKET = 4, HOST_CDN = 8, HOST_MEDIA = 16, HOST_PORTAL = 32, HOST_API = 64 };
 enum { FREE, GUEST, KEPT }; /* who may call: anyone, anyone without a bad token, accounts */
 
 static const struct route {
@@ -140,8 +168,20 @@ static const struct route {
   { "POST", "/api/v2/files/parse", false, EP_PARSE, HOST_CHAT, KEPT, h_parse },
   { "POST", "/api/v2/files/parse/status", false, EP_PARSE_STATUS, HOST_CHAT, KEPT, h_parse_status },
   { "GET", "/api/v1/tasks/status/", true, EP_TASK, HOST_CHAT, KEPT, h_task },
+  { "GET", "/api/v2/chat/", true, EP_FILE, HOST_CHAT, KEPT, h_chat_file },
+  { "POST", "/api/v1/oauth2/device/code", false, EP_DEVICE, HOST_CHAT, FREE, h_device },
+  { "POST", "/api/v2/oauth2/authorize", false, EP_AUTHORIZE, HOST_CHAT, KEPT, h_authorize },
+  { "POST", "/api/v1/oauth2/token", false, EP_TOKEN, HOST_CHAT, FREE, h_token },
+  { "POST", "/v1/chat/completions", false, EP_PORTAL, HOST_PORTAL, FREE, h_portal },
+  { "POST", "/compatible-mode/v1/chat/completions", false, EP_DASHSCOPE, HOST_API, FREE, h_dashscope },
+  { "GET", "/compatible-mode/v1/models", false, EP_API_MODELS, HOST_API, FREE, h_api_models },
+  { "POST", "/compatible-mode/v1/embeddings", false, EP_EMBEDDINGS, HOST_API, FREE, h_embeddings },
+  { "GET", "/output/", true, EP_CDN, HOST_CDN, FREE, h_cdn },
+  { "HEAD", "/output/", true, EP_CDN, HOST_CDN, FREE, h_cdn },
   { "PUT", "/", true, EP_PUT, HOST_BUCKET, FREE, h_put },
   { "GET", "/00000000-0000-4000-8000-", true, EP_FILE, HOST_BUCKET, FREE, h_file },
+  { "GET", "/", true, EP_MEDIA, HOST_MEDIA, FREE, h_media },
+  { "HEAD", "/", true, EP_MEDIA, HOST_MEDIA, FREE, h_media },
 };
 
 /* Which of the upstream's hosts a name is. A name without a dot, or an address, may be all of them; any other is a
@@ -156,8 +196,9 @@ static int host_kind(struct span h)
                 { "cdn.qwenlm.ai", HOST_CDN },
                 { "qwen-webui-prod.oss-accelerate.aliyuncs.com", HOST_BUCKET },
                 { "qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com", HOST_BUCKET },
-                { "portal.qwen.ai", HOST_OTHER },
-                { "dashscope.aliyuncs.com", HOST_OTHER } };
+                { "portal.qwen.ai", HOST_PORTAL },
+                { "dashscope.aliyuncs.com", HOST_API },
+                { "dashscope-intl.aliyuncs.com", HOST_API } };
   const char *colon = memchr(h.p, ':', h.n);
   if(colon) h.n = (size_t)(colon - h.p);
   for(size_t i = 0; i < NELEM(names); i++)
@@ -165,7 +206,28 @@ static int host_kind(struct span h)
   bool letters = false;
   for(size_t i = 0; i < h.n; i++) letters = letters || (h.p[i] | 32) >= 'a';
   if(letters && memchr(h.p, '.', h.n) && h.p[0] != '[') return HOST_MEDIA;
-  return HOST_CHAT | HOST_AUTH | HOST_BUCKET | HOST_CDN | HOST_MEDIA | HOST_OTHER;
+  return HOST_CHAT | HOST_AUTH | HOST_BUCKET | HOST_CDN | HOST_MEDIA | HOST_PORTAL | HOST_API;
+}
+
+static const char *body_fault(const struct req *r, bool form)
+{
+  struct span media = r->type;
+  const char *semi = media.n ? memchr(media.p, ';', media.n) : NULL;
+  if(semi) media.n = (size_t)(semi - media.p);
+  if(form) return same_word(media, "application/x-www-form-urlencoded") ? NULL : "the content type is application/x-www-form-urlencoded";
+  if(!same_word(media, JSON)) return "the content type of a POST is application/json";
+  if(!js_read(r->body)) return "the body is no JSON in UTF-8";
+  return js_kind_is(0, JS_OBJECT) ? NULL : "the body is no object";
+}
+
+/* A web token or cookie has no business with any other host than the chat's and its sign-in. */
+static bool leaks(const struct req *r, const struct route *to)
+{
+  if(to->hosts & (HOST_CHAT | HOST_AUTH)) return false;
+  struct span t = bearer_of(r);
+  struct token *k = token_find(t);
+  bool api = to->hosts & (HOST_PORTAL | HOST_API);
+  return r->cookie.n || (k && (k->kind < TOKEN_CLI || to->hosts == HOST_API)) || (t.n && !api);
 }
 
 static void serve(struct conn *c, const struct req *r)
@@ -178,28 +240,24 @@ static void serve(struct conn *c, const struct req *r)
   struct entry *log = log_request(r);
   bool post = span_is(r->method, "POST");
   head_only = span_is(r->method, "HEAD");
-  struct span media = r->type;
-  const char *semi = media.n ? memchr(media.p, ';', media.n) : NULL;
-  if(semi) media.n = (size_t)(semi - media.p);
-  const char *why = post && !same_word(media, JSON)     ? "the content type of a POST is application/json"
-                    : post && !js_read(r->body)         ? "the body is no JSON in UTF-8"
-                    : post && !js_kind_is(0, JS_OBJECT) ? "the body is no object"
-                                                        : NULL;
+  const struct route *to = NULL;
+  int host = host_kind(r->host);
+  for(size_t i = 0; i < NELEM(routes) && !to; i++)
+    if((routes[i].hosts & host) && span_is(r->method, routes[i].method) &&
+       (routes[i].hosts != HOST_MEDIA || host == HOST_MEDIA || media_known(r->path)) &&
+       (routes[i].below ? span_starts(r->path, routes[i].path) : span_is(r->path, routes[i].path))) to = &routes[i];
+  const char *why = post ? body_fault(r, to && (to->ep == EP_DEVICE || to->ep == EP_TOKEN)) : NULL;
   if(why) {
     stat_.bad++;
     reply_json(422, "{\"detail\":\"%s\"}", why);
     return;
   }
-  const struct route *to = NULL;
-  int host = host_kind(r->host);
-  for(size_t i = 0; i < NELEM(routes) && !to; i++)
-    if((routes[i].hosts & host) && span_is(r->method, routes[i].method) &&
-       (routes[i].below ? span_starts(r->path, routes[i].path) : span_is(r->path, routes[i].path))) to = &routes[i];
   stat_.by[to ? to->ep : EP_OTHER]++;
   if(!to) {
     reply_json(404, "{\"detail\":\"Not Found\"}");
     return;
   }
+  if(leaks(r, to)) stat_.leaks++;
   int who = to->who == FREE ? NOBODY : authorized(r);
   if(who == NOBODY && (to->who == KEPT || (to->who == GUEST && (r->auth.n || cookie_value(r->cookie, "token").n)))) {
     reply_unauthorized();
@@ -210,7 +268,8 @@ static void serve(struct conn *c, const struct req *r)
   const char *args = "";
   size_t from = wire.n;
   int later = 0;
-  if(to->ep != EP_COMPLETIONS && script_next(to->ep, name, sizeof name, &args)) {
+  bool late = to->ep == EP_COMPLETIONS || to->ep == EP_PORTAL || to->ep == EP_DASHSCOPE; /* scripts of theirs come after the checks */
+  if(!late && script_next(to->ep, name, sizeof name, &args)) {
     memcpy(log->scenario, name, sizeof log->scenario);
     if(strcmp(name, "expired") == 0 && caller) {
       caller->dead = true;
@@ -491,6 +550,9 @@ static void world_make(int more)
   token_add(text, ACCOUNT_OK, TOKEN_SESSION, 4102444800);
   snprintf(text, sizeof text, "%s%s", head, "OjEwMDAwMDAwMDB9.F8eCgGTZRTYX-to7zWO-jPhNIyclVhmgsUaQeqaYick");
   token_add(text, ACCOUNT_OK, TOKEN_SESSION, 1000000000);
+  token_add("cli-access-of-ok", ACCOUNT_OK, TOKEN_CLI, 4102444800);
+  token_add("cli-access-stale", ACCOUNT_OK, TOKEN_CLI, 1000000000);
+  token_add("cli-refresh-of-ok", ACCOUNT_OK, TOKEN_CLI_REFRESH, 4102444800);
 }
 
 static struct listener { int fd, port; bool tls; } listeners[2];
@@ -552,6 +614,7 @@ int main(int argc, char **argv)
   world_make(o.accounts);
   c_reset();
   normal_make();
+  sites_make();
   if(o.port >= 0 && !o.plain) {
     if(!o.cert || !o.key) {
       fprintf(stderr, "fakeqwen: --port needs --cert and --key, or --plain\n");

@@ -1,4 +1,4 @@
-// The fake upstream's uploads, pictures, videos and scripted texts, driven with Node's own HTTP and cryptography.
+// The fake upstream's uploads, pictures, videos, scripted texts, sites, OAuth and OpenAI-compatible APIs, driven with Node's own HTTP and cryptography.
 import { test, equal, ok, done, fakeUpstream, sleep } from './lib.mjs';
 import { createHash, createHmac } from 'node:crypto';
 import http from 'node:http';
@@ -405,6 +405,219 @@ await test('videos in other ways', async () => {
   await ask('DELETE', `/api/v2/chats/${orphan.id}`, { headers: mine });
   equal((await task(taskId(orphan))).message, 'the chat was deleted');
   equal((await fake.stats()).bad, bad + 1, 'and that is counted');
+});
+// ---- the cdn and the sites of the world ----
+const cdn = (path, more = {}) => ask(more.method ?? 'GET', path, { host: 'cdn.qwenlm.ai', ...more });
+const img = (path, more = {}) => ask(more.method ?? 'GET', path, { host: 'img.example.test', ...more });
+await test('results: a picture, a video, ranges, HEAD', async () => {
+  const r = await cdn('/output/u/t2i/x/p1.png?key=k');
+  equal([r.status, r.headers['content-type'], r.raw.subarray(1, 4).toString(), r.raw.length], [200, 'image/png', 'PNG', 70]);
+  const v = await cdn('/output/u/t2v/x/v.mp4?key=k');
+  equal([v.headers['content-type'], v.raw.subarray(4, 8).toString(), v.raw.readUInt32BE(0)], ['video/mp4', 'ftyp', 24]);
+  for (const [range, from, to] of [['bytes=0-9', 0, 9], ['bytes=60-', 60, 69], ['bytes=-5', 65, 69], ['bytes=10-999', 10, 69]]) {
+    const part = await cdn('/output/u/t2i/x/p1.png?key=k', { headers: { range } });
+    equal([part.status, part.headers['content-range'], part.raw.toString('hex')], [206, `bytes ${from}-${to}/70`, r.raw.subarray(from, to + 1).toString('hex')], range);
+  }
+  equal((await cdn('/output/u/t2i/x/p1.png?key=k', { headers: { range: 'bytes=70-' } })).status, 416);
+  const h = await cdn('/output/u/t2i/x/p1.png?key=k', { method: 'HEAD' });
+  equal([h.status, h.headers['content-length'], h.raw.length], [200, '70', 0]);
+  equal((await cdn('/output/u/t2i/x/p1.png')).status, 403, 'the key is needed');
+  equal((await cdn('/output/u/t2i/x/p1.xyz?key=k')).status, 404);
+  equal((await cdn('/api/models')).status, 404, 'nothing else is there');
+});
+await test('sites: what a client may link to', async () => {
+  for (const [path, type, head] of [['/cat.png', 'image/png', '89504e47'], ['/a/b/dog.gif', 'image/gif', '47494638'], ['/sound.wav', 'audio/wav', '52494646'], ['/doc.pdf', 'application/pdf', '25504446'],
+    ['/note.txt', 'text/plain; charset=utf-8', '61206e6f'], ['/octet', 'application/octet-stream', '89504e47'], ['/html', 'text/html; charset=utf-8', '3c21646f'], ['/mislabel', 'image/png', '3c21646f']]) {
+    const r = await img(path);
+    equal([r.status, r.headers['content-type'], r.raw.subarray(0, 4).toString('hex')], [200, type, head], path);
+  }
+  equal([(await img('/notfound')).status, (await img('/nothing.xyz')).status, (await img('/403')).status, (await img('/500')).status], [404, 404, 403, 500]);
+  equal((await img('/empty')).raw.length, 0);
+  equal((await img('/api/models')).status, 404, 'the API is elsewhere');
+  equal((await ask('GET', '/cat.png', { host: '127.0.0.1' })).status, 200, 'an address is all hosts');
+});
+await test('sites: long, short, slow and endless bodies', async () => {
+  const fill = (n) => Buffer.from(Array.from({ length: n }, (_, i) => 97 + i % 26));
+  const r = await img('/big.bin?n=100000&type=application/zip');
+  equal([r.headers['content-type'], r.headers['content-length'], r.raw.equals(fill(100000))], ['application/zip', '100000', true]);
+  const c = await img('/big?n=300001&chunked=1');
+  equal([c.headers['transfer-encoding'], c.raw.equals(fill(300001))], ['chunked', true]);
+  equal((await cdn('/output/big/x/p1.png?key=k')).raw.length, 64 << 20);
+  equal((await img('/big.bin?n=7', { method: 'HEAD' })).headers['content-length'], '7');
+  const s = await img('/short?n=500');
+  ok(s.error && s.raw.length === 500, `${s.error} ${s.raw.length}`);
+  const d = await img('/drop');
+  equal([d.error, d.raw.length], ['ECONNRESET', 35]);
+  equal([(await img('/hang', { ms: 100 })).error, (await img('/hang_body', { ms: 100 })).error], ['timeout', 'timeout']);
+  let t = Date.now();
+  equal((await img('/slow?ms=120')).raw.length, 70);
+  ok(Date.now() - t >= 115, 'slow');
+  t = Date.now();
+  equal((await img('/drip?ms=2')).raw.length, 70);
+  ok(Date.now() - t >= 130, 'drip');
+  equal((await img('/nolength')).raw.length, 70);
+  equal((await img('/gzip')).headers['content-encoding'], 'gzip');
+});
+await test('sites: redirects', async () => {
+  const where = async (p, more) => { const r = await img(p, more); return [r.status, r.headers.location]; };
+  equal(await where('/redirect'), [302, 'https://img.example.test/cat.png']);
+  equal(await where(`/redirect?to=${encodeURIComponent('http://169.254.169.254/a?b=c&d')}&status=307`), [307, 'http://169.254.169.254/a?b=c&d']);
+  equal(await where('/loop?n=4'), [302, '/loop?n=5']);
+  equal((await cdn('/output/evil/x/p1.png?key=k')).headers.location, 'https://evil.example.test/cat.png');
+});
+await test('a picture below a chat; leaks are counted', async () => {
+  const r = await complete('[[scenario:image_tool file=1]]');
+  equal((await ask('GET', `/api/v2/chat/${r.id}/files/p1.png`, { headers: mine })).headers['content-type'], 'image/png');
+  equal((await ask('GET', `/api/v2/chat/${r.id}/files/p1.png`, { headers: theirs })).status, 404);
+  const before = (await fake.stats()).leaks;
+  await img('/cat.png', { headers: mine });
+  await cdn('/output/u/x/p1.png?key=k', { headers: { cookie: 'token=x' } });
+  await img('/cat.png');
+  equal((await fake.stats()).leaks, before + 2);
+  await fake.script({ cdn: ['503'], media: ['drop'] });
+  equal((await cdn('/output/u/x/p1.png?key=k')).status, 503);
+  equal((await img('/cat.png')).error, 'ECONNRESET');
+});
+
+// ---- OAuth ----
+const client = 'f0304373b74a44d2b584a3fb70ca9e56';
+const verifier = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk', challenge = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM';
+const form = (path, o) => ask('POST', path, { body: Buffer.from(new URLSearchParams(o).toString()), headers: { 'content-type': 'application/x-www-form-urlencoded' } });
+const deviceForm = { client_id: client, scope: 'openid profile email model.completion', code_challenge: challenge, code_challenge_method: 'S256' };
+const device = async () => (await form('/api/v1/oauth2/device/code', deviceForm)).json;
+const grant = 'urn:ietf:params:oauth:grant-type:device_code';
+const poll = (d, more = {}) => form('/api/v1/oauth2/token', { grant_type: grant, client_id: client, device_code: d.device_code, code_verifier: verifier, ...more });
+const approve = (d, approved = true, who = mine) => v2('/api/v2/oauth2/authorize', { approved, user_code: d.user_code }, who);
+const renew = (refresh_token) => form('/api/v1/oauth2/token', { grant_type: 'refresh_token', client_id: client, refresh_token });
+await test('OAuth: pending, approved, used once', async () => {
+  const d = await device();
+  equal([d.verification_uri, d.expires_in, d.interval], ['https://chat.qwen.ai/authorize', 900, 1]);
+  equal([(await poll(d)).status, (await poll(d)).json.error], [400, 'authorization_pending']);
+  equal((await poll(d, { code_verifier: verifier.replace('d', 'e') })).json.error, 'invalid_grant', 'the verifier must fit');
+  equal((await approve(d, true, {})).json.success, false, 'a web token is needed');
+  equal((await approve(d)).json.success, true);
+  const t = (await poll(d)).json;
+  equal([t.token_type, t.expires_in, t.resource_url, typeof t.refresh_token], ['Bearer', 21600, 'portal.qwen.ai', 'string']);
+  equal((await poll(d)).status, 401, 'a code is good once');
+  const n = (await renew(t.refresh_token)).json;
+  ok(n.access_token && n.refresh_token !== t.refresh_token, 'it rotates');
+  equal((await renew(t.refresh_token)).json.error, 'invalid_grant', 'the old one is dead');
+  ok((await fake.stats()).polls_early > 0, 'early polls are counted');
+  for (const bad of [{ client_id: 'x' }, { scope: 'openid' }, { code_challenge: 'short' }, { code_challenge_method: 'plain' }])
+    equal((await form('/api/v1/oauth2/device/code', { ...deviceForm, ...bad })).status, 400, JSON.stringify(bad));
+  equal((await ask('POST', '/api/v1/oauth2/token', { body: {} })).status, 422, 'JSON is refused');
+});
+await test('OAuth: switches', async () => {
+  await fake.set({ oauth_pending: 2, oauth_slow: true, oauth_interval: 0, oauth_keep: true, resource_url: '', oauth_expires_s: 60 });
+  const d = await device();
+  equal(d.interval, undefined);
+  await approve(d);
+  const seen = [];
+  for (let i = 0; i < 3; i++) { const r = await poll(d); seen.push([r.status, r.json.error]); }
+  equal(seen, [[429, 'slow_down'], [400, 'authorization_pending'], [400, 'authorization_pending']]);
+  const t = (await poll(d)).json;
+  equal([t.expires_in, t.resource_url], [60, undefined]);
+  equal([(await renew('cli-refresh-of-ok')).json.refresh_token, (await renew('cli-refresh-of-ok')).status], [undefined, 200], 'it stays good');
+  const no = await device();
+  await approve(no, false);
+  equal((await poll(no)).json.error, 'access_denied');
+  await fake.set({ oauth_life_s: 0 });
+  equal((await poll(await device())).json.error, 'expired_token');
+  await fake.set({ withdrawn: true });
+  equal((await form('/api/v1/oauth2/device/code', deviceForm)).status, 504);
+  await fake.reset();
+});
+
+// ---- the OpenAI-compatible APIs ----
+const cli = { authorization: 'Bearer cli-access-of-ok' }, key = { authorization: 'Bearer sk-fake-dashscope' };
+const sys = { role: 'system', content: [{ type: 'text', text: '', cache_control: { type: 'ephemeral' } }] };
+async function oa(prompt, more = {}, { portal = false, headers = portal ? cli : key, messages } = {}) {
+  const r = await ask('POST', portal ? '/v1/chat/completions' : '/compatible-mode/v1/chat/completions', { host: portal ? 'portal.qwen.ai' : 'dashscope.aliyuncs.com', headers,
+    body: { model: portal ? 'coder-model' : 'qwen-plus', messages: messages ?? [...(portal ? [sys] : []), { role: 'user', content: prompt }], ...more } });
+  const events = r.text.split('\n\n').filter((e) => e.startsWith('data: ')).map((e) => e.slice(6));
+  r.done = events.at(-1) === '[DONE]';
+  r.chunks = events.filter((e) => e !== '[DONE]').map((e) => JSON.parse(e));
+  const deltas = r.chunks.filter((c) => c.choices?.[0]).map((c) => c.choices[0].delta);
+  r.answer = r.json?.choices ? r.json.choices[0].message.content : deltas.map((d) => d.content ?? '').join('');
+  r.think = r.json?.choices ? r.json.choices[0].message.reasoning_content : deltas.map((d) => d.reasoning_content ?? '').join('');
+  r.deltas = deltas;
+  r.finish = r.json?.choices?.[0].finish_reason ?? r.chunks.map((c) => c.choices?.[0]?.finish_reason).filter(Boolean)[0];
+  r.usage = r.json?.usage ?? r.chunks.map((c) => c.usage).filter(Boolean)[0];
+  r.code = r.json?.error?.code;
+  return r;
+}
+const hello = 'Hello, 世界! This is the fake upstream.';
+for (const portal of [true, false])
+  await test(`${portal ? 'portal' : 'DashScope'}: whole and streamed`, async () => {
+    const a = await oa('x', {}, { portal }), b = await oa('x', { stream: true }, { portal }), c = await oa('x', { stream: true, stream_options: { include_usage: true } }, { portal });
+    equal([a.status, a.answer, a.finish, a.usage.total_tokens], [200, hello, 'stop', 21], a.text);
+    equal([b.answer, b.finish, b.usage, b.done, b.deltas[0].role], [hello, 'stop', undefined, true, 'assistant']);
+    equal([c.answer, c.usage.prompt_tokens, c.chunks.at(-1).choices], [hello, 12, []]);
+    const say = await oa(`[[scenario:say b64=${b64('ü "x"')} think_b64=${b64('hm')} step=1]]`, { stream: true }, { portal });
+    equal([say.answer, say.think], ['ü "x"', 'hm']);
+    equal((await oa(`[[scenario:say b64=${b64('a')} when=${b64('TOOL')} then=${b64('b')}]] TOOL`, {}, { portal })).answer, 'b');
+    equal((await oa('[[scenario:echo]] é', {}, { portal })).answer, '[[scenario:echo]] é');
+    const tool = await oa('[[scenario:tool_call name=f args={"a":"ü"} n=2]]', { stream: true }, { portal }), calls = [];
+    for (const d of tool.deltas) for (const t of d.tool_calls ?? []) { calls[t.index] ??= { id: t.id, name: t.function.name, args: '' }; calls[t.index].args += t.function.arguments; }
+    equal([calls, tool.finish], [[{ id: 'call_fake1', name: 'f', args: '{"a":"ü"}' }, { id: 'call_fake2', name: 'f', args: '{"a":"ü"}' }], 'tool_calls']);
+    const whole = await oa('[[scenario:tool_call]]', {}, { portal });
+    equal([whole.json.choices[0].message.tool_calls[0].function, whole.answer], [{ name: 'get_weather', arguments: '{"city":"Paris"}' }, null]);
+    equal((await oa('[[scenario:no_role]]', { stream: true }, { portal })).deltas.some((d) => d.role), false);
+    equal((await oa('[[scenario:no_done]]', { stream: true }, { portal })).done, false);
+    equal((await oa('[[scenario:no_finish]]', { stream: true }, { portal })).finish, undefined);
+    equal((await oa('[[scenario:usage_always]]', { stream: true }, { portal })).usage.total_tokens, 21);
+    equal((await oa('[[scenario:length]]', {}, { portal })).finish, 'length');
+    equal((await oa('[[scenario:err_midway]]', { stream: true }, { portal })).chunks.at(-1).error.code, 'InternalError');
+    const drop = await oa('[[scenario:drop]]', { stream: true }, { portal });
+    equal([drop.error, drop.deltas.length], ['ECONNRESET', 3]);
+    ok((await oa('[[scenario:say b64=YWJj drop_after=1]]', { stream: true }, { portal })).error, 'drop_after');
+    const t = Date.now();
+    ok((await oa('[[scenario:slow ms=80]]', { stream: true }, { portal })).text.startsWith(': keep-alive\n\n'), 'slow');
+    await oa('[[scenario:slow ms=80]]', {}, { portal });
+    ok(Date.now() - t >= 155, 'slow');
+    for (const [s, status, code_] of [['401', 401, 'invalid_api_key'], ['insufficient_quota', 429, 'insufficient_quota'], ['rate', 429, 'limit_requests'], ['inspection', 400, 'data_inspection_failed'], ['500', 500, 'InternalError'],
+      ['503', 503, 'ModelServingError'], ['arrearage', 400, 'Arrearage'], ['unpurchased', 403, 'AccessDenied.Unpurchased'], ['502_html', 502, undefined], ['429_empty', 429, undefined]]) {
+      const r = await oa(`[[scenario:${s}]]`, { stream: true }, { portal });
+      equal([r.status, r.code], [status, code_], s);
+    }
+    await fake.script({ [portal ? 'portal' : 'dashscope']: ['rate', `say b64=${b64('queued')}`] });
+    equal([(await oa('x', {}, { portal })).code, (await oa('x', {}, { portal })).answer], ['limit_requests', 'queued']);
+    for (const bad of [{ messages: [] }, { temperature: 2 }, { top_p: 'x' }, { max_tokens: 0 }, { tools: [] }, { tools: [{ type: 'function' }] }, { tool_choice: 'auto' }, { stream: 'yes' }, { stream_options: {} },
+      { messages: [...(portal ? [sys] : []), { role: 'user', content: 1 }] }, { messages: [...(portal ? [sys] : []), { role: 'tool', tool_call_id: 'x', content: 'y' }] }, { messages: [...(portal ? [sys] : []), { role: 'robot', content: 'y' }] }])
+      equal((await oa('x', bad, { portal })).code, 'invalid_parameter_error', JSON.stringify(bad));
+    const turn = [...(portal ? [sys] : []), { role: 'user', content: [{ type: 'text', text: 'a' }, { type: 'image_url', image_url: { url: 'u' } }] }, { role: 'assistant', content: null, tool_calls: [{ id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } }] },
+      { role: 'tool', tool_call_id: 'c1', content: 'r' }];
+    equal((await oa('', { tools: [{ type: 'function', function: { name: 'f' } }], tool_choice: 'auto' }, { portal, messages: turn })).status, 200);
+    equal((await (await fetch(`${fake.base}/__body`)).json()).messages.length, turn.length, 'the last body');
+    equal((await oa('x', { model: 'no-such' }, { portal })).code, 'model_not_found');
+  });
+await test('portal: tokens and the first message', async () => {
+  for (const t of ['cli-access-stale', 'x', mine.authorization.slice(7), 'cli-refresh-of-ok', 'sk-fake-dashscope']) {
+    const r = await oa('x', {}, { portal: true, headers: { authorization: `Bearer ${t}` } });
+    equal([r.status, r.json.error.message], [401, 'invalid access token or token expired'], t);
+  }
+  for (const first of [[], [{ role: 'system', content: 'text' }], [{ role: 'system', content: [] }], [sys, sys]])
+    equal((await oa('', {}, { portal: true, messages: [...first, { role: 'user', content: 'x' }] })).code, 'invalid_parameter_error', JSON.stringify(first));
+  await fake.set({ withdrawn: true });
+  equal((await oa('x', {}, { portal: true })).status, 401);
+  await fake.set({ withdrawn: false });
+  ok((await fake.stats()).leaks >= 1, 'a web token shown to the portal is a leak');
+});
+await test('DashScope: keys, thinking, models, embeddings', async () => {
+  const api = (path, body, headers = key) => ask(body ? 'POST' : 'GET', `/compatible-mode/v1${path}`, { host: 'dashscope.aliyuncs.com', headers, body });
+  equal([(await oa('x', {}, { headers: {} })).code, (await oa('x', {}, { headers: { authorization: 'Bearer sk-fake-unpaid' } })).code, (await oa('x', {}, { headers: { authorization: 'Bearer sk-fake-second' } })).status], ['invalid_api_key', 'Arrearage', 200]);
+  equal((await oa('x', { enable_thinking: true, stream: true })).think, 'Let me count: 2 + 2');
+  equal((await oa('x', { enable_thinking: true })).think, 'Let me count: 2 + 2');
+  equal([(await oa('x', { model: 'qwen3-32b' })).code, (await oa('x', { model: 'qwen3-32b', enable_thinking: false })).status, (await oa('x', { model: 'qwen3-32b', stream: true })).status], ['invalid_parameter_error', 200, 200]);
+  equal((await oa('x', { model: 'qwen-plus#rate' })).code, 'limit_requests');
+  equal((await api('/models')).json.data[0].id, 'qwen-plus');
+  equal((await api('/models', undefined, {})).status, 401);
+  const e = (await api('/embeddings', { model: 'text-embedding-v4', input: ['ab', 'ü'], dimensions: 64 })).json;
+  equal([e.data.length, e.data[1].index, e.data[0].embedding.length, e.data[0].embedding[1], e.usage.total_tokens], [2, 1, 64, (62 + 7 - 1000) / 1000, 2]);
+  equal((await api('/embeddings', { model: 'text-embedding-v4', input: 'x' })).json.data[0].embedding.length, 1024);
+  for (const bad of [{ input: [] }, { input: '' }, { input: Array(11).fill('x') }, { input: [1] }, { dimensions: 3 }, { encoding_format: 'base64' }])
+    equal((await api('/embeddings', { model: 'text-embedding-v4', input: 'x', ...bad })).json.error.code, 'invalid_parameter_error', JSON.stringify(bad));
+  equal((await api('/embeddings', { model: 'x', input: 'x' })).json.error.code, 'model_not_found');
 });
 await test('reset forgets', async () => {
   await upload('a.png', 'abc');

@@ -25,6 +25,7 @@ static const char *reason(int status)
   switch(status) {
   case 200: return "OK";
   case 206: return "Partial Content";
+  case 301: return "Moved Permanently";
   case 302: return "Found";
   case 400: return "Bad Request";
   case 401: return "Unauthorized";
@@ -644,7 +645,7 @@ static void fill_go(struct conn *c)
 }
 
 /* n filler bytes after the head in `wire`. cut: that many are fewer than announced, and the connection ends. */
-static void __attribute__((unused)) fill_start(struct conn *c, long n, bool chunked, bool cut)
+static void fill_start(struct conn *c, long n, bool chunked, bool cut)
 {
   c->i = 0;
   c->n = n;

@@ -8,7 +8,7 @@ static int authorized(const struct req *r)
   if(t.n > 7 && strncasecmp(t.p, "bearer ", 7) == 0) t = (struct span){ t.p + 7, t.n - 7 };
   else t = cookie_value(r->cookie, "token");
   caller = token_find(t);
-  if(!caller || caller->dead || caller->expires_s <= wall_s() || caller->kind == TOKEN_REFRESH) return NOBODY;
+  if(!caller || caller->dead || caller->expires_s <= wall_s() || (caller->kind != TOKEN_SESSION && caller->kind != TOKEN_ACCESS)) return NOBODY;
   if(set.exchange && caller->kind != TOKEN_ACCESS) return NOBODY;
   return caller->account;
 }
@@ -108,7 +108,7 @@ static void h_exchange(struct conn *c, const struct req *r, int who, struct entr
   }
   struct token *k = token_find(cookie_value(r->cookie, "refresh_token"));
   if(!k) k = token_find(cookie_value(r->cookie, "token"));
-  if(!k || k->dead || k->kind == TOKEN_ACCESS || k->expires_s <= wall_s()) {
+  if(!k || k->dead || (k->kind != TOKEN_SESSION && k->kind != TOKEN_REFRESH) || k->expires_s <= wall_s()) {
     stat_.refused++;
     reply_fail(401, "Unauthorized", "401 Unauthorized");
     return;

@@ -12,9 +12,9 @@ static void c_stats(struct buf *b)
   buf_fmt(b,
           ",\"signins\":%ld,\"open\":%ld,\"running\":%ld,\"max_parallel\":%d,\"tls_full\":%ld,\"tls_resumed\":%ld,"
           "\"chats_alive\":%ld,"
-          "\"refused\":%ld,\"bad\":%ld,\"leaks\":%ld,\"deleted_all\":%s,\"accounts\":{",
+          "\"refused\":%ld,\"bad\":%ld,\"leaks\":%ld,\"polls_early\":%ld,\"deleted_all\":%s,\"accounts\":{",
           stat_.signins, open_n, running_n, most, stat_.tls_full, stat_.tls_resumed, alive, stat_.refused, stat_.bad,
-          stat_.leaks,
+          stat_.leaks, stat_.polls_early,
           stat_.deleted_all ? "true" : "false");
   for(int i = 0, shown = 0; i < account_n && shown < 200; i++)
     if(accounts[i].max_running || accounts[i].signins)
@@ -81,10 +81,15 @@ static void c_reset(void)
   entry_n = 0;
   set.signin_v1 = set.signin_v2 = set.auth_status = 200;
   set.new_ms = set.signin_ms = 0;
-  set.exchange = set.gzip = set.parse_by_id = set.detail_plain = false;
+  set.exchange = set.gzip = set.parse_by_id = set.detail_plain = set.oauth_slow = set.oauth_keep = set.withdrawn = false;
   set.sts_v1 = set.sts_v2 = set.parse = 200;
   set.sts_life_s = 3600;
   set.parse_polls = 2;
+  set.oauth_interval = 1;
+  set.oauth_pending = 0;
+  set.oauth_life_s = 900;
+  set.oauth_expires_s = 21600;
+  memcpy(set.resource_url, "portal.qwen.ai", 15);
   memcpy(set.filesize, "any", 4);
   memcpy(set.filetype, "file", 5);
   memcpy(set.endpoint, "plain", 6);
@@ -136,12 +141,17 @@ static void c_switch(void)
                   { "sts_v2", &set.sts_v2 },
                   { "sts_life_s", &set.sts_life_s },
                   { "parse", &set.parse },
-                  { "parse_polls", &set.parse_polls } };
+                  { "parse_polls", &set.parse_polls },
+                  { "oauth_interval", &set.oauth_interval },
+                  { "oauth_pending", &set.oauth_pending },
+                  { "oauth_life_s", &set.oauth_life_s },
+                  { "oauth_expires_s", &set.oauth_expires_s } };
   const struct { const char *name; bool *to; } flags[] = { { "exchange", &set.exchange }, { "gzip", &set.gzip },
-    { "parse_by_id", &set.parse_by_id }, { "detail_plain", &set.detail_plain } };
+    { "parse_by_id", &set.parse_by_id }, { "detail_plain", &set.detail_plain }, { "oauth_slow", &set.oauth_slow },
+    { "oauth_keep", &set.oauth_keep }, { "withdrawn", &set.withdrawn } };
   const struct { const char *name; char *to; size_t cap; } words[] = { { "filesize", set.filesize, sizeof set.filesize },
     { "filetype", set.filetype, sizeof set.filetype }, { "endpoint", set.endpoint, sizeof set.endpoint },
-    { "parse_word", set.parse_word, sizeof set.parse_word } };
+    { "parse_word", set.parse_word, sizeof set.parse_word }, { "resource_url", set.resource_url, sizeof set.resource_url } };
   for(size_t i = 0; i < NELEM(numbers); i++)
     if(js_get(0, numbers[i].name) != JS_NONE) *numbers[i].to = (int)js_number(js_get(0, numbers[i].name));
   for(size_t i = 0; i < NELEM(flags); i++)
@@ -164,9 +174,13 @@ static void control(const struct req *r)
   else if(post && json && span_is(r->path, "/__script")) c_script();
   else if(post && json && span_is(r->path, "/__switch")) c_switch();
   else if(post && span_is(r->path, "/__revoke")) {
-    bool access_only = json && js_is(js_get(0, "kind"), "access");
+    static const struct { const char *name; enum token_kind least, most; } kinds[] = {
+      { "access", TOKEN_ACCESS, TOKEN_ACCESS }, { "cli", TOKEN_CLI, TOKEN_CLI }, { "cli_all", TOKEN_CLI, TOKEN_CLI_REFRESH },
+      { "web", TOKEN_SESSION, TOKEN_ACCESS } };
+    size_t k = 0;
+    while(k < NELEM(kinds) - 1 && !(json && js_is(js_get(0, "kind"), kinds[k].name))) k++;
     for(size_t i = 0; i < token_n; i++)
-      if(!access_only || tokens[i].kind == TOKEN_ACCESS) tokens[i].dead = true;
+      if(tokens[i].kind >= kinds[k].least && tokens[i].kind <= kinds[k].most) tokens[i].dead = true;
   } else {
     reply(404, JSON, "", "{\"detail\":\"no such control\"}", 28);
     return;

@@ -2,7 +2,7 @@
 
 enum { ACCOUNT_OK = 0, NOBODY = -1 };
 enum { CHAT_T2I = 2, CHAT_EDIT, CHAT_T2V, CHAT_RESEARCH }; /* places in chat_types */
-enum token_kind { TOKEN_SESSION, TOKEN_REFRESH, TOKEN_ACCESS };
+enum token_kind { TOKEN_SESSION, TOKEN_REFRESH, TOKEN_ACCESS, TOKEN_CLI, TOKEN_CLI_REFRESH };
 enum { CHAT_DIGITS = 12, CHAT_ID_N = 36 };
 
 struct account {
@@ -159,7 +159,7 @@ static const char *token_make(int account, enum token_kind kind, int64_t life_s)
   char claims[256];
   unsigned char mac[32];
   int64_t exp = wall_s() + life_s;
-  static const char *const types[] = { "", "\"type\":\"refresh_token\",", "\"type\":\"access_token\"," };
+  static const char *const types[] = { "", "\"type\":\"refresh_token\",", "\"type\":\"access_token\",", "", "" };
   int n = snprintf(
       claims, sizeof claims,
       "{\"id\":\"00000000-0000-4000-8000-%012d\",\"last_password_change\":1760000000,\"n\":%zu,%s\"exp\":%lld}",
@@ -220,6 +220,13 @@ enum endpoint {
   EP_TASK,
   EP_CDN,
   EP_MEDIA,
+  EP_DEVICE,
+  EP_AUTHORIZE,
+  EP_TOKEN,
+  EP_PORTAL,
+  EP_DASHSCOPE,
+  EP_API_MODELS,
+  EP_EMBEDDINGS,
   EP_OTHER,
   EP_N
 };
@@ -227,16 +234,19 @@ static const char *const endpoint_names[EP_N] = { "signin",      "exchange",   "
                                                   "chats_new",   "chats_list", "chat_detail", "deletes",
                                                   "completions", "stops",      "sts",         "put",
                                                   "file",        "parse",      "parse_status", "tasks",
-                                                  "cdn",         "media",      "other" };
+                                                  "cdn",         "media",      "device",       "authorize",
+                                                  "token",       "portal",     "dashscope",    "api_models",
+                                                  "embeddings",  "other" };
 
 static struct { char **entry; size_t at, n; } scripts[EP_N];
 static struct {
   int signin_v1, signin_v2, auth_status, new_ms, signin_ms, sts_v1, sts_v2, sts_life_s, parse, parse_polls;
-  bool exchange, gzip, parse_by_id, detail_plain;
-  char filesize[16], filetype[16], endpoint[16], parse_word[24];
+  int oauth_interval, oauth_pending, oauth_life_s, oauth_expires_s;
+  bool exchange, gzip, parse_by_id, detail_plain, oauth_slow, oauth_keep, withdrawn;
+  char filesize[16], filetype[16], endpoint[16], parse_word[24], resource_url[100];
 } set;
 static struct {
-  long requests, by[EP_N], signins, refused, bad, deleted_all, in_progress, tls_full, tls_resumed, leaks;
+  long requests, by[EP_N], signins, refused, bad, deleted_all, in_progress, tls_full, tls_resumed, leaks, polls_early;
 } stat_;
 static long open_n, running_n; /* these live on over a reset */
 static int pace_ms = 200, rate_ms = 100;
