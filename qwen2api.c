@@ -55,6 +55,7 @@
 #include "domain/login.c"
 #include "domain/accounts.c"
 #include "domain/tidy.c"
+#include "domain/gauge.c"
 #include "domain/chat.c"
 #include "domain/keeper.c"
 #include "domain/app.c"

@@ -67,6 +67,8 @@
   X(Q_UP_CUT,          502, "upstream_error",           "upstream_interrupted",      true,  "upstream cut the answer") \
   X(Q_UP_EMPTY,        502, "upstream_error",           "empty_upstream_response",   true,  "empty answer of the upstream") \
   X(Q_UP_STOPPED,      502, "upstream_error",           "upstream_interrupted",      true,  "the upstream turn was stopped") \
+  X(Q_NO_CALL,         502, "upstream_error",           "tool_call_missing",         true,  "required tool call not produced") \
+  X(Q_BAD_OUTPUT,      502, "upstream_error",           "invalid_json_output",       true,  "JSON not produced") \
   X(Q_PROXY,           502, "upstream_error",           "proxy_error",               true,  "proxy unreachable or refused") \
   X(Q_UPLOAD_FAILED,   502, "upstream_error",           "media_upload_failed",       true,  "upload to the upstream failed") \
   X(Q_MEDIA_FAILED,    502, "upstream_error",           "media_failed",              true,  "picture or video task failed") \

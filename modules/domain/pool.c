@@ -224,13 +224,13 @@ static void pool_view_count(struct pool_view *v, enum q_status why, int64_t unti
   }
 }
 
-static bool pool_entry_fits(struct pool *p, struct pool_entry *e, enum feature f, int64_t now_ms, struct pool_view *v)
+static bool pool_entry_fits(struct pool *p, struct pool_entry *e, const struct pool_want *w, int64_t now_ms, struct pool_view *v)
 {
   struct account *a = e->a;
   int64_t until;
   enum q_status why;
   v->seen++;
-  if(!account_usable(a, f, now_ms, &until, &why)) {
+  if(!account_usable(a, w->feature, now_ms, &until, &why) || (w->uploads && !account_usable(a, FEATURE_UPLOAD, now_ms, &until, &why))) {
     pool_view_count(v, why, until);
     return false;
   }
@@ -258,9 +258,11 @@ static struct pool_entry *pool_choose(struct pool *p, const struct pool_want *w,
 {
   struct pool_entry *second = NULL;
   *v = (struct pool_view){ .busy = false };
+  if(w->prefer && !w->prefer->removed && pool_entry_fits(p, w->prefer->entry, w, now_ms, v)) return w->prefer->entry;
+  *v = (struct pool_view){ .busy = false };
   for(int level = 0; level < POOL_LEVELS; level++)
     for(struct pool_entry *e = p->levels[level].first; e; e = e->next) {
-      if(!pool_entry_fits(p, e, w->feature, now_ms, v)) continue;
+      if(!pool_entry_fits(p, e, w, now_ms, v)) continue;
       if(!pool_avoided(w, e->a)) return e;
       if(!second) second = e;
     }
@@ -634,7 +636,7 @@ struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms)
   for(int i = 0; i < p->n; i++) {
     struct account *a = p->entries[i]->a;
     v.busy = false;
-    if(pool_entry_fits(p, p->entries[i], f, now_ms, &v) || v.busy) c.usable++;
+    if(pool_entry_fits(p, p->entries[i], &(struct pool_want){ .feature = f }, now_ms, &v) || v.busy) c.usable++;
     c.by_state[a->whole != ACCOUNT_ACTIVE ? a->whole : a->features[f].state]++;
   }
   pthread_mutex_unlock(&p->lock);

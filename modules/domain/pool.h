@@ -39,7 +39,9 @@ struct lease {
 enum { POOL_AVOID_MAX = 8 };
 struct pool_want {
   enum feature feature;
+  bool uploads;        /* it must be able to take files, too */
   struct str model;
+  struct account *prefer; /* serves if it can just now; kept by the caller (pool_keep); NULL: any */
   const struct account *avoid[POOL_AVOID_MAX]; /* tried already; used again only if avoid_hard is false and no other is */
   int avoid_n;
   bool avoid_hard;

@@ -4,13 +4,21 @@ enum { LIMITS_HOLD_MAX = 8 * 1024 * 1024 };
 
 enum q_status limits_init(struct limits *l, const struct str *stops, int stop_n, int64_t max_tokens)
 {
-  *l = (struct limits){ .text = STRBUF(LIMITS_HOLD_MAX), .hold = STRBUF(LIMITS_HOLD_MAX), .max_tokens = max_tokens };
+  *l = (struct limits){ .text = STRBUF(LIMITS_HOLD_MAX), .hold = STRBUF(LIMITS_HOLD_MAX), .max_tokens = max_tokens, .hit = -1 };
   for(int i = 0; i < stop_n && l->stop_n < LIMITS_STOPS; i++) {
     if(stops[i].n == 0) continue;
     strbuf_adds(&l->text, stops[i]);
     l->at[++l->stop_n] = l->text.n;
   }
   return l->text.err;
+}
+
+void limits_reset(struct limits *l)
+{
+  strbuf_clear(&l->hold);
+  l->given = 0;
+  l->hit = -1;
+  l->tokens = (struct tokens){ 0 };
 }
 
 void limits_free(struct limits *l)
@@ -77,6 +85,7 @@ enum limits_end limits_push(struct limits *l, struct str text, struct str *visib
       if(at < 0 || (first >= 0 && (end_at > ends || (end_at == ends && at > first)))) continue;
       first = at;
       ends = end_at;
+      l->hit = i;
     }
     if(first >= 0) end = LIMITS_STOP;
     s = str_sub(s, 0, first >= 0 ? (size_t)first : s.n - limits_tail(l, s));
