@@ -91,7 +91,9 @@ enum limits_end limits_push(struct limits *l, struct str text, struct str *visib
     s = str_sub(s, 0, first >= 0 ? (size_t)first : s.n - limits_tail(l, s));
     l->given = s.n;
   }
-  return limits_fit(l, s, visible) ? end : LIMITS_LENGTH;
+  if(limits_fit(l, s, visible)) return end;
+  l->hit = -1; /* max_tokens ended it earlier */
+  return LIMITS_LENGTH;
 }
 
 enum limits_end limits_rest(struct limits *l, struct str *visible)

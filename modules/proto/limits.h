@@ -14,7 +14,7 @@ struct limits {
   struct strbuf text;              /* all stop strings, one behind the other */
   size_t at[LIMITS_STOPS + 1];     /* where each begins; the last is the end */
   int stop_n;
-  int hit;                         /* which stop string ended the text, -1 none */
+  int hit;                         /* the stop string that ended the text, counted without empty ones; -1 none */
   struct strbuf hold;              /* held back, then what is given out */
   size_t given;                    /* bytes of hold given out by the last call */
   int64_t max_tokens;              /* 0: none */
@@ -32,7 +32,7 @@ enum limits_end limits_push(struct limits *l, struct str text, struct str *visib
 /* The end: what was held back, within max_tokens. LIMITS_LENGTH: some of it had to be cut. */
 enum limits_end limits_rest(struct limits *l, struct str *visible);
 
-/* The stop string that ended the text; empty if none did. */
+/* The stop string that ended the text, borrowed; empty if none did: of several that end together the one that begins first. */
 static inline struct str limits_hit(const struct limits *l)
 {
   return l->hit < 0 ? STR_NONE : str_of(l->text.p + l->at[l->hit], l->at[l->hit + 1] - l->at[l->hit]);
