@@ -17,6 +17,7 @@ INC     := -Imodules -I$(B)/gen -isystem $(DEPS)/bearssl/inc -isystem $(DEPS)/zl
 DEFS    := -D_GNU_SOURCE -DQ2A_VERSION='"$(VERSION)"'
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
 STD     := -std=gnu11
+DEP     := -MMD -MP
 REPRO   := -ffile-prefix-map=$(CURDIR)=. -g0
 
 # civetweb is included by modules/http/server.c and has flags of its own.
@@ -62,19 +63,19 @@ $(MUSL_SPECS): Makefile
 	@sed -e 's#\(/[^ ]*/\)Scrt1.o#\1rcrt1.o#' -e 's#^-dynamic-linker [^ ]* -nostdlib.*#-nostdlib -static -pie --no-dynamic-linker#' /usr/lib/$(MUSL)/musl-gcc.specs > $@
 
 $(B)/musl/%.o: $(DEPS)/%.c $(MUSL_SPECS)
-	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -DNDEBUG $(HARDEN) $(REPRO) $(THIRD_F) -c $< -o $@
+	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -DNDEBUG $(HARDEN) $(REPRO) $(THIRD_F) $(DEP) -c $< -o $@
 $(B)/musl/libthird.a: $(addprefix $(B)/musl/,$(THIRD_C:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
-$(B)/musl/server.o: modules/http/server.c $(HEADERS) $(INL) $(MUSL_SPECS)
-	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -w $(HARDEN) $(REPRO) $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
-$(B)/musl/unit.o: qwen2api.c $(MODULES) $(HEADERS) $(GEN) $(MUSL_SPECS)
-	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -O2 -DNDEBUG $(WARN) $(HARDEN) $(REPRO) $(DEFS) $(INC) -c $< -o $@
+$(B)/musl/server.o: modules/http/server.c $(INL) $(MUSL_SPECS)
+	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -w $(HARDEN) $(REPRO) $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
+$(B)/musl/unit.o: qwen2api.c $(GEN) $(MUSL_SPECS)
+	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -O2 -DNDEBUG $(WARN) $(HARDEN) $(REPRO) $(DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/qwen2api: $(B)/musl/unit.o $(B)/musl/server.o $(B)/musl/libthird.a
 	@$(CC_MUSL) $(LINK_MUSL) -o $@ $^ -lpthread && ls -l $@ | awk '{ print "$@: " $$5 " bytes" }'
 
 # ---- generated code: the tools run on the host ----
 $(B)/host/%.o: $(DEPS)/%.c
-	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(THIRD_F) -c $< -o $@
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(THIRD_F) $(DEP) -c $< -o $@
 $(B)/host/libthird.a: $(addprefix $(B)/host/,$(THIRD_C:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
 $(B)/tools/%: tools/%.c $(B)/host/libthird.a
@@ -93,20 +94,20 @@ $(B)/fakeqwen: tools/fakeqwen.c $(wildcard tools/fake/*.c) $(B)/host/libthird.a
 
 # ---- checks: every file alone, ASan + UBSan, warnings are errors ----
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-$(B)/check/%.o: %.c $(HEADERS) $(GEN)
-	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) $(WARN) -Werror $(DEFS) $(INC) -c $< -o $@
-$(B)/check/modules/http/server.o: modules/http/server.c $(HEADERS) $(INL)
-	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
+$(B)/check/%.o: %.c | $(GEN)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) $(WARN) -Werror $(DEFS) $(INC) $(DEP) -c $< -o $@
+$(B)/check/modules/http/server.o: modules/http/server.c $(INL)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) $(SAN) -w $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/check/libq2a.a: $(addprefix $(B)/check/,$(MODULES:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 $(B)/check/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/check/libq2a.a $(B)/host/libthird.a
 	@$(CC_HOST) $(STD) $(SAN) $(WARN) -Werror -Itests $(DEFS) $(INC) $< $(B)/check/libq2a.a $(B)/host/libthird.a -lpthread -o $@
 # The same tests against the one unit, as it is released but for main().
-$(B)/unit/unit.o: qwen2api.c $(MODULES) $(HEADERS) $(GEN)
-	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(WARN) -Werror -DQ2A_NO_MAIN $(DEFS) $(INC) -c $< -o $@
-$(B)/unit/server.o: modules/http/server.c $(HEADERS) $(INL)
-	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
+$(B)/unit/unit.o: qwen2api.c $(GEN)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(WARN) -Werror -DQ2A_NO_MAIN $(DEFS) $(INC) $(DEP) -c $< -o $@
+$(B)/unit/server.o: modules/http/server.c $(INL)
+	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g -w $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/unit/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a
 	@$(CC_HOST) $(STD) -O1 -g $(WARN) -Itests $(DEFS) $(INC) $< $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a -lpthread -o $@
 
@@ -138,10 +139,10 @@ bench: setup-bench all
 # ---- thread sanitizer: desk, pump and jobs ----
 TSAN := -O1 -g -fsanitize=thread
 TSAN_TESTS := $(addprefix $(B)/tsan/test_,pump jobs pool log)
-$(B)/tsan/%.o: %.c $(HEADERS) $(GEN)
-	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) $(DEFS) $(INC) -c $< -o $@
-$(B)/tsan/modules/http/server.o: modules/http/server.c $(HEADERS) $(INL)
-	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) -w $(DEFS) $(SERVER_DEFS) $(INC) -c $< -o $@
+$(B)/tsan/%.o: %.c | $(GEN)
+	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) $(DEFS) $(INC) $(DEP) -c $< -o $@
+$(B)/tsan/modules/http/server.o: modules/http/server.c $(INL)
+	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) -w $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/tsan/libq2a.a: $(addprefix $(B)/tsan/,$(MODULES:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
 $(B)/tsan/test_%: tests/unit/test_%.c tests/t.h $(B)/tsan/libq2a.a $(B)/host/libthird.a
@@ -168,3 +169,6 @@ release: all
 	@mkdir -p $(B)/release && cp $(B)/qwen2api $(B)/release/qwen2api-$(VERSION)-$(ARCH) && cd $(B)/release && sha256sum qwen2api-$(VERSION)-$(ARCH) | tee SHA256SUMS
 dev: deps ; @$(MAKE) --no-print-directory $(B)/check/libq2a.a
 clean: ; rm -rf $(B)
+
+# What each object was made of, as the compilers told it (-MMD).
+-include $(shell find $(B) -name '*.d' -not -path '$(DEPS)/*' 2>/dev/null)

@@ -66,6 +66,7 @@
 #include "http/h_models.c"
 #include "http/h_health.c"
 #include "http/h_asset.c"
+#include "http/h_start.c"
 #include "http/h_chat.c"
 
 #include "main/listen.c"

@@ -75,7 +75,7 @@ static void rewrite(struct file *page)
   for(int i = 0; i < file_n; i++) {
     char quoted[sizeof files[i].name + 4], instead[sizeof files[i].path + 4];
     if(!files[i].hashed) continue;
-    snprintf(quoted, sizeof quoted, "\"/%s\"", files[i].name);
+    snprintf(quoted, sizeof quoted, "\"/%.*s\"", (int)sizeof files[i].name, files[i].name);
     snprintf(instead, sizeof instead, "\"%s\"", files[i].path);
     unsigned char *at;
     while((at = memmem(page->text, page->n, quoted, strlen(quoted)))) {

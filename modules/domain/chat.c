@@ -53,6 +53,8 @@ struct chat {
   char ignored[520];
   struct chat_face face;
   const struct out_ops *stream_ops, *whole_ops;
+  void (*kept)(void *ctx, const struct out *o);
+  void *kept_ctx;
   bool stream, keep, chunked, search;
   enum qwen_think think;
   int think_budget;
@@ -165,6 +167,12 @@ enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order
   if(!st) c->prompt_tokens = tokens_count(strbuf_str(&text)) + 4 * r->msg_n + 2;
   if(!st) st = limits_init(&c->limits, r->stop, r->stop_n, r->max_tokens);
   strbuf_free(&text);
+  if(!st && o->echo) {
+    c->out.echo = *o->echo;
+    *o->echo = STRBUF(0);
+  }
+  if(!st) c->kept = o->kept;
+  c->kept_ctx = o->kept_ctx;
   if(st) {
     config_unref(c->config);
     limits_free(&c->limits);
@@ -194,9 +202,17 @@ static void chat_release(struct chat *c, enum q_status how, const char *words, i
   pool_release(c->app->pool, &c->lease, chat_wall(c), how, words, wait_s, str_z(c->model_id));
 }
 
+/* Tells once how it ended; o: NULL unless the answer is complete. */
+static void chat_tell(struct chat *c, const struct out *o)
+{
+  if(c->kept) c->kept(c->kept_ctx, o);
+  c->kept = NULL;
+}
+
 static void chat_bury(struct pump_task *t)
 {
   struct chat *c = (struct chat *)((char *)t - offsetof(struct chat, again));
+  chat_tell(c, NULL);
   *c->at = c->next;
   if(c->next) c->next->at = c->at;
   atomic_fetch_sub(&c->app->chats_open, 1);
@@ -472,6 +488,7 @@ static void chat_finish(struct chat *c)
     strbuf_free(&body);
   }
   if(st) c->keep = false;
+  chat_tell(c, &c->out);
   LOG_DEBUG(c->app->log, "chat", c->request_id, "done: %lld in, %lld out", (long long)u.prompt,
             (long long)u.completion);
   chat_done(c);

@@ -42,6 +42,11 @@ struct chat_order {
   const struct models_pick *pick;  /* same */
   const struct out_ops *stream, *whole; /* the protocol's writers */
   const char *out_id_prefix;       /* "chatcmpl-" */
+  struct strbuf *echo;             /* for out.echo: moved; NULL: none */
+  /* (pump) Exactly once, when the chat has ended: with the first writer behind its end(), or NULL when it failed or the
+   * client left. NULL: nobody wants to know. */
+  void (*kept)(void *ctx, const struct out *o);
+  void *kept_ctx;
   struct str shown_model;          /* the name the client sent */
   struct chat_face face;
   const char *request_id;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/codec.h"
 #include "base/crypt.h"
 #include "base/mem.h"
 
@@ -87,13 +88,14 @@ void keys_destroy(struct keys *k)
   mem_free(k);
 }
 
-enum key_kind keys_check(const struct keys *k, struct str presented)
+enum key_kind keys_check(const struct keys *k, struct str presented, char id[KEYS_ID])
 {
   unsigned char hash[KEYS_HASH];
   enum key_kind kind = KEY_NONE;
   keys_hash(k->salt, presented, hash);
   for(int i = k->n - 1; i >= 0; i--) /* to the first: a key listed twice is what it was first */
     if(crypt_equal(hash, k->v[i].hash, KEYS_HASH)) kind = k->v[i].kind;
+  if(id) codec_hex(str_of((const char *)hash, (KEYS_ID - 1) / 2), id);
   return kind;
 }
 

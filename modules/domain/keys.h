@@ -12,10 +12,11 @@ enum key_kind { KEY_NONE, KEY_REGULAR, KEY_ADMIN };
 
 struct keys;
 /* made receives the admin key if one was made now ("" otherwise): to be shown once and wiped. */
-enum { KEYS_TEXT = 3 + 48 + 1 };
+enum { KEYS_TEXT = 3 + 48 + 1, KEYS_ID = 16 + 1 };
 struct keys *keys_open(struct store *s, const struct config *c, char made[KEYS_TEXT], struct q_error *e) Q_MUST_USE;
 void keys_destroy(struct keys *k);
-enum key_kind keys_check(const struct keys *k, struct str presented);
+/* id (may be NULL) receives 16 hex digits that name the key, lastingly in one store, without telling it. */
+enum key_kind keys_check(const struct keys *k, struct str presented, char id[KEYS_ID]);
 /* Replaces the stored admin key; the gateway of this store must be stopped. */
 enum q_status keys_new_admin(struct store *s, char made[KEYS_TEXT]) Q_MUST_USE;
 /* First 5, an ellipsis, last 4; all masked if shorter than 12. */

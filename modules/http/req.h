@@ -21,6 +21,7 @@ struct req {
   struct str rest;                /* what a route's '*' stands for */
   struct str body;                /* inflated */
   enum key_kind key;
+  char key_id[KEYS_ID];           /* of a valid key: whose stored things it may see */
   const char *id, *peer;          /* peer: of the client, behind trusted proxies as well */
   bool anthropic, api, head_only;
   int64_t delay_ms;               /* the answer waits, holding no thread */

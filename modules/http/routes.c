@@ -181,7 +181,7 @@ static bool routes_may_call(struct req *q, const struct route *r)
   struct str shown;
   char masked[64];
   if(r->who == WHO_OPEN) return true;
-  q->key = auth_key(q->app->keys, &q->head->headers, &shown);
+  q->key = auth_key(q->app->keys, &q->head->headers, &shown, q->key_id);
   if(q->key == KEY_ADMIN || (q->key == KEY_REGULAR && r->who == WHO_KEY)) return true;
   if(q->key == KEY_REGULAR) {
     req_fail_st(q, Q_NOT_ADMIN, NULL, "This needs the admin key, the first one of API_KEY.");

@@ -63,7 +63,7 @@ struct out_ops {
   void (*think)(struct out *o, struct str text, struct strbuf *b);
   void (*text)(struct out *o, struct str text, struct strbuf *b);
   void (*sources)(struct out *o, const struct source *s, int n, struct strbuf *b);
-  void (*image)(struct out *o, struct str url, struct strbuf *b); /* a checked result URL */
+  void (*image)(struct out *o, struct str url, struct str base64, struct strbuf *b); /* a checked result URL; base64: its bytes, where asked for, else empty */
   void (*call)(struct out *o, const struct out_call *c, struct strbuf *b);
   void (*finish)(struct out *o, enum finish why, struct strbuf *b);
   void (*end)(struct out *o, const struct usage *u, struct strbuf *b);

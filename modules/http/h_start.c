@@ -1,0 +1,97 @@
+#include "http/h_start.h"
+
+/* The HTTP side of a chat's answer; runs on the client's pump. ctx is the app. */
+static struct reply h_start_reply(void *ctx, const struct chat_info *i, const struct config *config, struct strbuf *extra)
+{
+  struct app *a = ctx;
+  if(i->model_id[0]) strbuf_fmt(extra, "x-qwen2api-model: %s\r\n", i->model_id);
+  if(i->ignored.n) {
+    strbuf_lit(extra, "x-qwen2api-ignored: ");
+    strbuf_adds(extra, i->ignored);
+    strbuf_lit(extra, "\r\n");
+  }
+  if(i->attempts > 1) strbuf_fmt(extra, "x-qwen2api-attempts: %d\r\n", i->attempts);
+  if(i->folded) strbuf_fmt(extra, "x-qwen2api-folded: %s\r\n", i->folded);
+  return (struct reply){ .status = 200, .config = config, .id = i->request_id, .type = S("application/json"), .length = -1,
+                         .keep = i->keep, .wall_s = now_wall_s(a->now) };
+}
+
+static void h_start_stream_head(void *ctx, const struct chat_info *i, struct strbuf *b)
+{
+  struct config *config = app_config(ctx);
+  struct strbuf extra = STRBUF(4096);
+  struct reply r = h_start_reply(ctx, i, config, &extra);
+  if(i->stream) {
+    r.type = S("text/event-stream; charset=utf-8");
+    strbuf_lit(&extra, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n");
+  }
+  r.chunked = i->chunked;
+  r.keep = i->keep && i->chunked;
+  r.extra = strbuf_str(&extra);
+  reply_head(&r, b);
+  strbuf_free(&extra);
+  config_unref(config);
+}
+
+static void h_start_whole(void *ctx, const struct chat_info *i, struct str body, struct strbuf *b)
+{
+  struct config *config = app_config(ctx);
+  struct strbuf extra = STRBUF(4096);
+  struct reply r = h_start_reply(ctx, i, config, &extra);
+  r.length = (int64_t)body.n;
+  r.extra = strbuf_str(&extra);
+  reply_head(&r, b);
+  strbuf_adds(b, body);
+  strbuf_free(&extra);
+  config_unref(config);
+}
+
+static void h_start_error(void *ctx, const struct chat_info *i, const struct q_error *e, struct str body, struct strbuf *b)
+{
+  struct config *config = app_config(ctx);
+  struct strbuf extra = STRBUF(4096);
+  struct reply r = h_start_reply(ctx, i, config, &extra);
+  r.extra = strbuf_str(&extra);
+  reply_error(&r, e, body, false, b);
+  strbuf_free(&extra);
+  config_unref(config);
+}
+
+static bool h_start_media(const struct chat_req *r)
+{
+  for(int i = 0; i < r->msg_n; i++)
+    for(int k = 0; k < r->msgs[i].part_n; k++)
+      if(r->msgs[i].parts[k].media) return true;
+  return false;
+}
+
+void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
+{
+  struct models_pick pick;
+  struct q_error e = Q_ERROR_NONE;
+  struct chat *chat;
+  const char *source;
+  enum q_status st = Q_OK;
+  if(r->tool_n || r->n > 1 || r->format != FORMAT_TEXT || r->kind > CHAT_SEARCH || h_start_media(r))
+    st = status_fail(&e, Q_UNSUPPORTED, NULL, "Tools, media, JSON formats and several choices are not supported.");
+  struct models *m = app_models(q->app, &source);
+  struct models_want w = { r->model, way->fallback.n ? way->fallback : str_z(q->config->default_model), q->config->alias_from,
+                           q->config->alias_to, q->config->alias_n, strcmp(source, "builtin") != 0 };
+  if(!st) st = models_pick(m, &w, &pick, &e);
+  if(!st) {
+    struct chat_order o = { .req = r, .pick = &pick, .stream = way->stream, .whole = way->whole, .out_id_prefix = way->id_prefix,
+                            .echo = way->echo, .kept = way->kept, .kept_ctx = way->kept_ctx,
+                            .shown_model = r->model.n ? r->model : str_z(pick.id),
+                            .face = { h_start_stream_head, h_start_whole, h_start_error, q->app }, .request_id = q->id,
+                            .keep = client_keep_alive(q->client), .chunked = q->head->minor == 1 };
+    st = chat_new(&chat, q->app, &o, &e);
+  }
+  models_unref(m);
+  if(st) {
+    if(way->kept) way->kept(way->kept_ctx, NULL);
+    if(way->echo) strbuf_free(way->echo);
+    req_fail(q, &e);
+  } else {
+    client_adopt(q->client, chat_taker(chat));
+  }
+}
