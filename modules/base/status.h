@@ -43,6 +43,7 @@
   X(Q_METHOD,          405, "invalid_request_error",    "method_not_allowed",        false, "wrong method")   \
   X(Q_SLOW_CLIENT,     408, "invalid_request_error",    "request_timeout",           true,  "client too slow") \
   X(Q_EXISTS,          409, "conflict_error",           "already_exists",            false, "exists already") \
+  X(Q_NOT_READY,       409, "conflict_error",           "video_not_ready",           true,  "the video is not done yet") \
   X(Q_TOO_BIG,         413, "invalid_request_error",    "request_too_large",         false, "over a size limit") \
   X(Q_URI_LONG,        414, "invalid_request_error",    "uri_too_long",              false, "URL too long")   \
   X(Q_MEDIA_TYPE,      415, "invalid_request_error",    "unsupported_media_type",    false, "content type or encoding not supported") \

@@ -31,6 +31,7 @@ struct login;
 struct keeper;
 struct chat;
 struct tidy;
+struct videos;
 
 /* One event loop and what is its own. */
 struct app_pump {
@@ -62,6 +63,7 @@ struct app {
   struct pool *pool;
   struct login *login;
   struct keeper *keeper;
+  struct videos *videos;
   struct gate_shared *gates;
   struct app_pump pumps[APP_PUMPS_MAX];
   int pump_n;
