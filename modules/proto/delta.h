@@ -20,12 +20,14 @@ struct delta {
   struct str answer;        /* new answer text, or empty */
   const struct source *sources; /* new ones in arrival order, duplicates by URL removed */
   int source_n;
-  const struct str *images; /* result URLs as the upstream wrote them, not yet checked; each picture once */
+  const struct str *images; /* result URLs as the upstream wrote them, not yet checked; each picture once (by its path, without the
+                               query). Without "://": a path below /api/v2/chat/<chat id>/ */
   int image_n;
   struct str video;         /* result URL of a video phase, not yet checked */
-  struct str call_name, call_args; /* a native tool call that is complete; args is JSON text */
+  struct str call_name, call_args; /* a native tool call that has ended, but of the upstream's own tools. args: its last whole
+                                      snapshot, JSON text of an object; empty: it never was whole */
   bool answer_event;        /* an answer frame: even with empty text it shows that the answer phase has begun */
-  bool finished;            /* the answer phase said finished: at the end, or more frames within 2 s */
+  bool finished;            /* the answer phase (or that of the picture asked for) said finished: at the end, or more frames within 2 s */
   bool stopped;             /* somebody pressed stop */
   bool done;                /* [DONE] */
 };

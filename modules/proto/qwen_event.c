@@ -20,6 +20,13 @@ struct qwen_flow {
   bool has_half;
 };
 
+/* A call of a tool, as the upstream's model writes it: a snapshot that grows from frame to frame. */
+struct qwen_call {
+  bool on, due;         /* due: it has ended */
+  char name[128], id[80];
+  struct strbuf args;   /* the last snapshot that was a whole object */
+};
+
 struct qwen_event_impl {
   struct arena arena;
   enum delta_mode mode;
@@ -31,9 +38,14 @@ struct qwen_event_impl {
   uint64_t seen[DELTA_SOURCES_MAX];      /* hashes of the URLs given out */
   int seen_n, fresh_n;
   bool answer_came;                      /* an answer frame, also an empty one */
+  struct str images[DELTA_IMAGES_MAX];   /* of this event */
+  uint64_t images_seen[DELTA_IMAGES_MAX];
+  int images_fresh;
+  struct qwen_call call;
 };
 
-enum phase { PHASE_ANSWER, PHASE_THINK, PHASE_SUMMARY, PHASE_TOOL, PHASE_UNKNOWN };
+/* TOOL: the upstream's own; CALL: of a tool that it may not have. The picture phases: drawn at once, or by a tool. */
+enum phase { PHASE_ANSWER, PHASE_THINK, PHASE_SUMMARY, PHASE_TOOL, PHASE_CALL, PHASE_IMAGE, PHASE_IMAGE_TOOL, PHASE_VIDEO, PHASE_UNKNOWN };
 
 static const struct { struct str name; enum phase phase; } qwen_phases[] = {
   { { "answer", 6 }, PHASE_ANSWER },
@@ -48,9 +60,22 @@ static const struct { struct str name; enum phase phase; } qwen_phases[] = {
   { { "image_zoom_in_tool", 18 }, PHASE_TOOL },
   { { "history_retriever", 17 }, PHASE_TOOL },
   { { "bio", 3 }, PHASE_TOOL },
-  { { "tool_call", 9 }, PHASE_TOOL },
-  { { "other", 5 }, PHASE_TOOL },
+  { { "tool_call", 9 }, PHASE_CALL },
+  { { "other", 5 }, PHASE_CALL },
   { { "KeepAlive", 9 }, PHASE_TOOL },
+  { { "image_gen", 9 }, PHASE_IMAGE },
+  { { "image_edit", 10 }, PHASE_IMAGE },
+  { { "generate_image", 14 }, PHASE_IMAGE },
+  { { "image_gen_tool", 14 }, PHASE_IMAGE_TOOL },
+  { { "image_edit_tool", 15 }, PHASE_IMAGE_TOOL },
+  { { "video_gen", 9 }, PHASE_VIDEO },
+  { { "ResearchNotice", 14 }, PHASE_TOOL }, /* deep research is not offered */
+  { { "ResearchPlanning", 16 }, PHASE_TOOL },
+  { { "KeywordPlanning", 15 }, PHASE_TOOL },
+  { { "WebResearch", 11 }, PHASE_TOOL },
+  { { "ReportGeneration", 16 }, PHASE_TOOL },
+  { { "PdfMdGen", 8 }, PHASE_TOOL },
+  { { "deep_research_answer", 20 }, PHASE_TOOL },
 };
 
 static enum phase qwen_phase(struct str name)
@@ -70,6 +95,7 @@ enum q_status qwen_event_init(struct qwen_event *q, enum delta_mode mode)
   q->impl->think_text = STRBUF(QWEN_EVENT_TEXT_MAX);
   q->impl->thoughts = STRBUF(QWEN_EVENT_HELD_MAX);
   q->impl->held = STRBUF(QWEN_EVENT_HELD_MAX);
+  q->impl->call.args = STRBUF(QWEN_EVENT_HELD_MAX);
   return Q_OK;
 }
 
@@ -82,6 +108,7 @@ void qwen_event_free(struct qwen_event *q)
   strbuf_free(&m->think_text);
   strbuf_free(&m->thoughts);
   strbuf_free(&m->held);
+  strbuf_free(&m->call.args);
   mem_free(m);
   q->impl = NULL;
 }
@@ -265,6 +292,112 @@ static void qwen_extra_sources(struct qwen_event_impl *m, const struct json *ext
   qwen_source_list(m, json_get(extra, "web_search_info"));
 }
 
+/* ---- pictures and videos ---- */
+
+static bool qwen_is_url(struct str s)
+{
+  return str_istarts(s, S("https://")) || str_istarts(s, S("http://"));
+}
+
+/* The same picture may come under several signatures and hosts: its path tells it. */
+static uint64_t qwen_path_hash(struct str url)
+{
+  ptrdiff_t at = str_find(url, S("://"));
+  if(at >= 0) {
+    url = str_sub(url, (size_t)at + 3, url.n);
+    ptrdiff_t slash = str_chr(url, '/');
+    url = str_sub(url, slash < 0 ? url.n : (size_t)slash, url.n);
+  }
+  return qwen_hash(0, str_cut(&url, '?'));
+}
+
+static void qwen_image(struct qwen_event *q, struct str url)
+{
+  struct qwen_event_impl *m = q->impl;
+  url = str_trim(url);
+  if(url.n == 0 || q->image_n == DELTA_IMAGES_MAX) return;
+  uint64_t h = qwen_path_hash(url);
+  for(int i = 0; i < q->image_n; i++)
+    if(m->images_seen[i] == h) return;
+  m->images_seen[q->image_n++] = h;
+  m->images[m->images_fresh++] = url;
+}
+
+/* An entry of a list: an address, {"image": address}, or {"file_path": where it lies below the chat}. */
+static void qwen_image_entry(struct qwen_event *q, const struct json *e)
+{
+  struct str url = json_is(e, JSON_STRING) ? e->text : json_str(json_get(e, "image"));
+  struct str path = json_str(json_get(e, "file_path"));
+  if(qwen_is_url(url)) qwen_image(q, url);
+  else if(path.n && str_find(path, S("://")) < 0) qwen_image(q, path);
+}
+
+static bool qwen_image_list(struct qwen_event *q, const struct json *list)
+{
+  if(!json_is(list, JSON_ARRAY) || list->count == 0) return false;
+  for json_each(e, list) qwen_image_entry(q, e);
+  return true;
+}
+
+static void qwen_images(struct qwen_event *q, const struct json *content, const struct json *extra)
+{
+  if(!qwen_image_list(q, content)) qwen_image_entry(q, content);
+  if(!qwen_image_list(q, json_get(extra, "image_list"))) (void)qwen_image_list(q, json_get(extra, "tool_result"));
+}
+
+static void qwen_video(struct qwen_event *q, const struct json *content, struct delta *d)
+{
+  const struct json *first = json_is(content, JSON_ARRAY) ? json_at(content, 0) : content;
+  struct str url = str_trim(json_is(first, JSON_OBJECT) ? json_str(json_get(first, "video")) : json_str(first));
+  if(!qwen_is_url(url) || q->any_video) return;
+  d->video = url;
+  q->any_video = true;
+}
+
+/* ---- native calls ---- */
+
+static void qwen_call_tell(struct qwen_event_impl *m, struct delta *d)
+{
+  struct qwen_call *c = &m->call;
+  if(!c->on) return;
+  d->call_name = arena_str(&m->arena, str_z(c->name));
+  d->call_args = c->args.n ? arena_str(&m->arena, strbuf_str(&c->args)) : STR_NONE;
+  c->on = c->due = false;
+  strbuf_free(&c->args);
+}
+
+static void qwen_call_args(struct qwen_event_impl *m, const struct json *args)
+{
+  struct strbuf *out = &m->call.args;
+  const struct json *inner = json_is(args, JSON_STRING) ? json_parse(&m->arena, args->text, QWEN_EVENT_DEPTH, NULL) : args;
+  if(!json_is(inner, JSON_OBJECT)) return; /* a snapshot that is not whole yet */
+  strbuf_clear(out);
+  json_write(inner, out);
+  if(out->err) strbuf_free(out);
+}
+
+/* A frame that may hold a snapshot of a call. over: what was being called has been answered, or the answer goes on. */
+static void qwen_call(struct qwen_event_impl *m, const struct json *delta, bool over, bool finished, struct delta *d)
+{
+  const struct json *call = json_get(delta, "function_call");
+  struct str name = json_str(json_get(call, "name")), id = json_str(json_get(delta, "function_id"));
+  struct qwen_call *c = &m->call;
+  if(over || c->due) qwen_call_tell(m, d);
+  if(over || name.n == 0 || name.n >= sizeof c->name) return;
+  id = str_sub(id, 0, sizeof c->id - 1);
+  bool same = str_eq(name, str_z(c->name)) && str_eq(id, str_z(c->id));
+  if(!c->on && same && id.n) return; /* told already */
+  if(c->on && !same) qwen_call_tell(m, d);
+  if(!c->on) {
+    str_copy(c->name, sizeof c->name, name);
+    str_copy(c->id, sizeof c->id, id);
+  }
+  c->on = true;
+  c->due = finished;
+  qwen_call_args(m, json_get(call, "arguments"));
+  if(c->due && !d->call_name.n) qwen_call_tell(m, d);
+}
+
 /* ---- usage ---- */
 
 static bool qwen_number(const struct json *u, const char *a, const char *b, int64_t *out)
@@ -295,16 +428,36 @@ static void qwen_lock_id(struct qwen_event *q, struct str id)
   if(id.n && id.n < sizeof q->response_id && !q->response_id[0]) str_copy(q->response_id, sizeof q->response_id, id);
 }
 
+/* A frame of a picture or video phase. Its end is the turn's when that was asked for; a tool's only once it gave something:
+ * before that it may have failed, and words follow. */
+static void qwen_media(struct qwen_event *q, enum phase phase, const struct json *delta, bool of_tool, struct delta *d)
+{
+  const struct json *content = json_get(delta, "content");
+  if(phase == PHASE_VIDEO) qwen_video(q, content, d);
+  else qwen_images(q, of_tool ? NULL : content, json_get(delta, "extra"));
+  bool end = str_eq(json_str(json_get(delta, "status")), S("finished")) && q->want_media;
+  if(phase == PHASE_IMAGE_TOOL) end = end && q->image_n && !json_get(delta, "function_call");
+  q->finished = d->finished = end;
+  d->images = q->impl->images;
+  d->image_n = q->impl->images_fresh;
+}
+
 static void qwen_frame(struct qwen_event *q, const struct json *delta, struct delta *d)
 {
   struct qwen_event_impl *m = q->impl;
   const struct json *extra = json_get(delta, "extra"), *phase_node = json_get(delta, "phase");
   struct str phase_name = json_str(phase_node), status = json_str(json_get(delta, "status"));
   enum phase phase = qwen_phase(phase_name);
-  bool finished = str_eq(status, S("finished"));
-  struct str text = qwen_content(m, json_get(delta, "content"));
+  bool finished = str_eq(status, S("finished")), of_tool = str_eq(json_str(json_get(delta, "role")), S("function"));
   qwen_extra_sources(m, extra);
-  if(str_eq(json_str(json_get(delta, "role")), S("function"))) return; /* its content is a tool's, never the answer */
+  if(of_tool && phase == PHASE_UNKNOWN) phase = qwen_phase(json_str(json_get(delta, "name")));
+  if(phase >= PHASE_IMAGE && phase <= PHASE_VIDEO) {
+    qwen_media(q, phase, delta, of_tool, d);
+    return;
+  }
+  if(phase >= PHASE_CALL || m->call.on) qwen_call(m, delta, phase == PHASE_ANSWER || (of_tool && phase != PHASE_TOOL), finished, d);
+  if(of_tool) return; /* its content is a tool's, never the answer */
+  struct str text = phase == PHASE_SUMMARY ? STR_NONE : qwen_content(m, json_get(delta, "content"));
   switch(phase) {
   case PHASE_ANSWER:
     d->answer = qwen_flow_text(m, &m->answer, text, &m->answer_text);
@@ -322,11 +475,11 @@ static void qwen_frame(struct qwen_event *q, const struct json *delta, struct de
     d->think = qwen_summary(m, extra);
     q->any_think |= d->think.n > 0;
     break;
-  case PHASE_TOOL:
-    q->finished = false;
-    break;
   case PHASE_UNKNOWN:
     if(text.n && !m->answer_came) strbuf_adds(&m->held, text);
+    break;
+  default:
+    q->finished = false;
     break;
   }
 }
@@ -357,7 +510,7 @@ enum q_status qwen_event_read(struct qwen_event *q, struct str data, struct delt
   struct qwen_event_impl *m = q->impl;
   *d = (struct delta){ .finished = false };
   t->st = Q_OK;
-  m->fresh_n = 0;
+  m->fresh_n = m->images_fresh = 0;
   arena_reset(&m->arena);
   data = str_trim(data);
   if(str_eq(data, S("[DONE]"))) {
@@ -395,6 +548,7 @@ enum q_status qwen_event_end(struct qwen_event *q, struct delta *d)
 {
   struct qwen_event_impl *m = q->impl;
   *d = (struct delta){ .finished = true };
+  qwen_call_tell(m, d);
   if(q->any_answer || m->held.n == 0) return Q_OK;
   d->answer = qwen_halves(&m->answer, strbuf_str(&m->held), &m->answer_text);
   q->any_answer = d->answer.n > 0;

@@ -2,7 +2,8 @@
  *
  * Threads: pure (one object per turn).
  * Memory:  one growing scratch, cleared per event; no text of the turn is kept, but what snapshot detection needs
- *          (length and hash of what was emitted, the last reasoning snapshot) and the sources (bounded).
+ *          (length and hash of what was emitted, the last reasoning snapshot), the sources and pictures (hashes, bounded)
+ *          and the snapshot of a native call.
  * An event that cannot be parsed is skipped and counted; nothing it holds aborts a stream. */
 #ifndef Q2A_PROTO_QWEN_EVENT_H
 #define Q2A_PROTO_QWEN_EVENT_H
@@ -19,6 +20,9 @@ struct qwen_event {
   bool any_answer, any_think;    /* text of that kind was given out */
   bool finished;                 /* the last answer frame said finished and nothing followed */
   bool filtered;                 /* moderation ended a running answer */
+  bool want_media;               /* set by the owner after init: a picture or video was asked for, so its phase ends the turn */
+  int image_n;                   /* pictures given out */
+  bool any_video;
   unsigned skipped;              /* events that did not parse */
   struct qwen_event_impl *impl;  /* private */
 };
@@ -28,7 +32,8 @@ void qwen_event_free(struct qwen_event *q); /* takes the zeroed value */
 /* Q_OK: *d holds the meaning (possibly nothing). Otherwise the event is a failure: *t tells which; also when the
  * first non-blank byte of data is no '{' and not [DONE]: that is skipped, Q_OK. Q_NOMEM. */
 enum q_status qwen_event_read(struct qwen_event *q, struct str data, struct delta *d, struct trouble *t) Q_MUST_USE;
-/* At the end of the stream: text held back because its phase was missing or unknown, if no answer frame ever came. */
+/* At the end of the stream: text held back because its phase was missing or unknown, if no answer frame ever came; a native
+ * call that was still growing. */
 enum q_status qwen_event_end(struct qwen_event *q, struct delta *d) Q_MUST_USE;
 /* A whole-JSON answer ({"success":true,"data":{"choices":[{"message":…}]}}) to one delta. */
 enum q_status qwen_event_whole(struct qwen_event *q, struct str body, struct delta *d, struct trouble *t) Q_MUST_USE;

@@ -275,4 +275,101 @@ static void t_whole(void)
   qwen_event_free(&q);
 }
 
-T_MAIN(T(t_rows), T(t_troubles), T(t_marks_and_usage), T(t_usage), T(t_hostile), T(t_endless_thoughts), T(t_out_of_memory), T(t_sources), T(t_whole))
+/* ---- pictures, videos, native calls: what each row's events give, in order, comma separated ---- */
+
+#define IMG(content, phase, status) "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":" content ",\"phase\":\"" phase "\",\"status\":\"" status "\"}}]}"
+#define TOOL(name, phase, extra) "{\"choices\":[{\"delta\":{\"role\":\"function\",\"name\":\"" name "\",\"phase\":\"" phase "\",\"status\":\"finished\",\"content\":\"Tool " name " does not exists.\",\"function_id\":\"f1\",\"extra\":" extra "}}]}"
+#define CALL(name, phase, args, id, status) "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"phase\":\"" phase "\",\"status\":\"" status "\",\"function_id\":\"" id "\",\"function_call\":{\"name\":\"" name "\",\"arguments\":" args "}}}]}"
+#define P1 "https://cdn.qwenlm.ai/o/p1.png"
+
+static const struct { const char *name; bool want; const char *events[8], *gives; int finished_at; } media[] = {
+  { "4.1 the classic stream", true, { IMG("\"" P1 "?key=k\"", "image_gen", "typing"), IMG("\"\"", "image_gen", "finished") }, "image " P1 "?key=k", 1 },
+  { "4.1 a list as content", true, { IMG("[{\"image\":\"" P1 "\"},\"https://h/2.png\"]", "image_gen", "typing") }, "image " P1 ",image https://h/2.png", -1 },
+  { "4.1 two frames, one twice under another key", true, { IMG("\"" P1 "?a\"", "image_gen", "typing"), IMG("\"https://other" "/o/p1.png?b\"", "image_gen", "typing"), IMG("\"https://h/p2.png\"", "generate_image", "typing") },
+    "image " P1 "?a,image https://h/p2.png", -1 },
+  { "4.1 a tool names each picture twice", true, { TOOL("image_gen_tool", "image_gen_tool", "{\"image_list\":[{\"image\":\"" P1 "?a\"}],\"tool_result\":[{\"image\":\"" P1 "?b\"},{\"image\":\"https://h/no.png\"}]}") }, "image " P1 "?a", 0 },
+  { "4.1 tool_result when there is no image_list", true, { TOOL("image_edit_tool", "image_edit_tool", "{\"image_list\":[],\"tool_result\":[{\"image\":\"" P1 "\"}]}") }, "image " P1, 0 },
+  { "4.1 a path below the chat", true, { TOOL("image_gen_tool", "image_gen_tool", "{\"image_list\":[{\"file_path\":\"files/p1.png\"}]}") }, "image files/p1.png", 0 },
+  { "a tool frame whose phase is missing", true, { "{\"choices\":[{\"delta\":{\"role\":\"function\",\"name\":\"image_gen_tool\",\"extra\":{\"image_list\":[{\"image\":\"" P1 "\"}]}}}]}" }, "image " P1, -1 },
+  { "the call before the tool has drawn does not end the turn", true, { CALL("image_gen_tool", "image_gen_tool", "\"{}\"", "f1", "finished"), TOOL("image_gen_tool", "image_gen_tool", "{}"), D("\"I cannot.\"", "answer") }, "answer I cannot.", -1 },
+  { "no URL at all ends too: 4.1 chat detail may have it", true, { IMG("\"\"", "image_gen", "finished") }, "", 0 },
+  { "4.2 the phase of an edit", true, { IMG("\"" P1 "\"", "image_edit", "typing"), IMG("\"\"", "image_edit", "finished") }, "image " P1, 1 },
+  { "a text turn goes on behind its picture", false, { D("\"Look: \"", "answer"), TOOL("image_gen_tool", "image_gen_tool", "{\"image_list\":[{\"image\":\"" P1 "\"}]}"), D("\"nice\"", "answer") }, "answer Look: ,image " P1 ",answer nice", -1 },
+  { "thoughts of a picture phase", true, { D("\"how\"", "image_gen_think"), IMG("\"" P1 "\"", "image_gen", "typing") }, "think how,image " P1, -1 },
+  { "words in a picture phase are no picture", true, { IMG("\"drawing...\"", "image_gen", "typing"), IMG("\"javascript:x\"", "image_gen", "typing"), IMG("{\"a\":1}", "image_gen", "typing") }, "", -1 },
+  { "a relative path that is an address is none", true, { TOOL("image_gen_tool", "image_gen_tool", "{\"image_list\":[{\"file_path\":\"ftp://x/y\"}]}") }, "", -1 },
+  { "pictures found by a search are not drawn ones", false, { TOOL("image_search", "image_search", "{\"tool_result\":[{\"image\":\"" P1 "\",\"url\":\"u\"}]}") }, "", -1 },
+  { "4.3 a video as an event", true, { IMG("\"\"", "video_gen", "typing"), IMG("\"https://h/v.mp4?key=1\"", "video_gen", "typing"), IMG("\"https://h/v.mp4?key=2\"", "video_gen", "typing"), IMG("\"\"", "video_gen", "finished") }, "video https://h/v.mp4?key=1", 3 },
+  { "3.5 deep research says nothing", false, { D("\"a\"", "ResearchNotice"), D("\"b\"", "deep_research_answer"), D("\"c\"", "WebResearch"), D("\"d\"", "answer") }, "answer d", -1 },
+  { "3.8 a native call: the last whole snapshot", false, { CALL("f", "tool_call", "\"{\\\"a\\\":\"", "f1", "typing"), CALL("f", "tool_call", "\"{\\\"a\\\":1}\"", "f1", "typing"), TOOL("f", "tool_call", "{}"), D("\"Sorry\"", "answer") },
+    "call f {\"a\":1},answer Sorry", -1 },
+  { "3.8 the arguments as an object, the phase is the name", false, { CALL("get", "get", "{\"a\":[1,2.50]}", "f1", "finished"), TOOL("get", "get", "{}") }, "call get {\"a\":[1,2.50]}", -1 },
+  { "3.8 a call that never was whole", false, { CALL("f", "tool_call", "\"{\\\"a\"", "f1", "typing"), D("\"x\"", "answer") }, "call f ,answer x", -1 },
+  { "3.8 two calls", false, { CALL("f", "tool_call", "{\"a\":1}", "f1", "typing"), CALL("f", "tool_call", "{\"a\":2}", "f2", "typing"), CALL("g", "tool_call", "{}", "f3", "finished") }, "call f {\"a\":1},call f {\"a\":2},call g {}", -1 },
+  { "3.8 told once, though it comes again", false, { CALL("f", "tool_call", "{\"a\":1}", "f1", "finished"), CALL("f", "tool_call", "{\"a\":1}", "f1", "finished"), TOOL("f", "tool_call", "{}") }, "call f {\"a\":1}", -1 },
+  { "3.8 a call at the end of the stream", false, { CALL("f", "other", "{\"a\":1}", "f1", "typing") }, "call f {\"a\":1}", -1 },
+  { "the upstream's own tools are no calls", false, { CALL("web_search", "web_search", "{\"q\":1}", "f1", "finished"), TOOL("web_search", "web_search", "{}"), CALL("image_gen_tool", "image_gen_tool", "{}", "f2", "typing") }, "", -1 },
+  { "another tool's frame does not cut a call that grows", false, { CALL("f", "tool_call", "\"{\"", "f1", "typing"), TOOL("web_search", "web_search", "{}"), CALL("f", "tool_call", "\"{}\"", "f1", "finished") }, "call f {}", -1 },
+};
+
+static void say(struct strbuf *b, const char *what, struct str a, struct str c)
+{
+  if(b->n) strbuf_addc(b, ',');
+  strbuf_fmt(b, "%s %.*s", what, STR_F(a));
+  if(what[0] == 'c') strbuf_fmt(b, " %.*s", STR_F(c));
+}
+
+static void gives(struct strbuf *b, const struct delta *d)
+{
+  if(d->call_name.n) say(b, "call", d->call_name, d->call_args);
+  if(d->think.n) say(b, "think", d->think, STR_NONE);
+  if(d->answer.n) say(b, "answer", d->answer, STR_NONE);
+  for(int i = 0; i < d->image_n; i++) say(b, "image", d->images[i], STR_NONE);
+  if(d->video.n) say(b, "video", d->video, STR_NONE);
+}
+
+static void t_media_and_calls(void)
+{
+  for(size_t i = 0; i < sizeof media / sizeof media[0]; i++) {
+    struct qwen_event q;
+    struct delta d;
+    struct trouble t;
+    struct strbuf got = STRBUF(10000);
+    int finished_at = -1;
+    t_row = media[i].name;
+    CHECK_INT(qwen_event_init(&q, DELTA_AUTO), Q_OK);
+    q.want_media = media[i].want;
+    for(int k = 0; k < 8 && media[i].events[k]; k++) {
+      CHECK_INT(qwen_event_read(&q, str_z(media[i].events[k]), &d, &t), Q_OK);
+      gives(&got, &d);
+      if(d.finished && finished_at < 0) finished_at = k;
+      CHECK_INT(d.finished, q.finished);
+    }
+    CHECK_INT(qwen_event_end(&q, &d), Q_OK);
+    gives(&got, &d);
+    CHECK_STR(strbuf_str(&got), str_z(media[i].gives));
+    CHECK_INT(finished_at, media[i].finished_at);
+    CHECK_INT(q.skipped, 0);
+    strbuf_free(&got);
+    qwen_event_free(&q);
+  }
+}
+
+static void t_many_pictures(void)
+{
+  struct qwen_event q;
+  struct delta d;
+  struct trouble t;
+  int all = 0;
+  CHECK_INT(qwen_event_init(&q, DELTA_AUTO), Q_OK);
+  for(int i = 0; i < 40; i++) {
+    char event[300];
+    snprintf(event, sizeof event, IMG("[{\"image\":\"https://h/%d.png\"},{\"image\":\"https://h/b%d.png\"}]", "image_gen", "typing"), i, i);
+    CHECK_INT(qwen_event_read(&q, str_z(event), &d, &t), Q_OK);
+    all += d.image_n;
+  }
+  CHECK_INT(all, DELTA_IMAGES_MAX);
+  qwen_event_free(&q);
+}
+
+T_MAIN(T(t_media_and_calls), T(t_many_pictures), T(t_rows), T(t_troubles), T(t_marks_and_usage), T(t_usage), T(t_hostile), T(t_endless_thoughts), T(t_out_of_memory), T(t_sources), T(t_whole))
