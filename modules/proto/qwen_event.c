@@ -21,7 +21,7 @@ struct qwen_flow {
 };
 
 /* A call of a tool, as the upstream's model writes it: a snapshot that grows from frame to frame. */
-struct qwen_call {
+struct qwen_native {
   bool on, due;         /* due: it has ended */
   char name[128], id[80];
   struct strbuf args;   /* the last snapshot that was a whole object */
@@ -41,7 +41,7 @@ struct qwen_event_impl {
   struct str images[DELTA_IMAGES_MAX];   /* of this event */
   uint64_t images_seen[DELTA_IMAGES_MAX];
   int images_fresh;
-  struct qwen_call call;
+  struct qwen_native call;
 };
 
 /* TOOL: the upstream's own; CALL: of a tool that it may not have. The picture phases: drawn at once, or by a tool. */
@@ -356,9 +356,9 @@ static void qwen_video(struct qwen_event *q, const struct json *content, struct 
 
 /* ---- native calls ---- */
 
-static void qwen_call_tell(struct qwen_event_impl *m, struct delta *d)
+static void qwen_native_tell(struct qwen_event_impl *m, struct delta *d)
 {
-  struct qwen_call *c = &m->call;
+  struct qwen_native *c = &m->call;
   if(!c->on) return;
   d->call_name = arena_str(&m->arena, str_z(c->name));
   d->call_args = c->args.n ? arena_str(&m->arena, strbuf_str(&c->args)) : STR_NONE;
@@ -366,7 +366,7 @@ static void qwen_call_tell(struct qwen_event_impl *m, struct delta *d)
   strbuf_free(&c->args);
 }
 
-static void qwen_call_args(struct qwen_event_impl *m, const struct json *args)
+static void qwen_native_args(struct qwen_event_impl *m, const struct json *args)
 {
   struct strbuf *out = &m->call.args;
   const struct json *inner = json_is(args, JSON_STRING) ? json_parse(&m->arena, args->text, QWEN_EVENT_DEPTH, NULL) : args;
@@ -377,25 +377,25 @@ static void qwen_call_args(struct qwen_event_impl *m, const struct json *args)
 }
 
 /* A frame that may hold a snapshot of a call. over: what was being called has been answered, or the answer goes on. */
-static void qwen_call(struct qwen_event_impl *m, const struct json *delta, bool over, bool finished, struct delta *d)
+static void qwen_native(struct qwen_event_impl *m, const struct json *delta, bool over, bool finished, struct delta *d)
 {
   const struct json *call = json_get(delta, "function_call");
   struct str name = json_str(json_get(call, "name")), id = json_str(json_get(delta, "function_id"));
-  struct qwen_call *c = &m->call;
-  if(over || c->due) qwen_call_tell(m, d);
+  struct qwen_native *c = &m->call;
+  if(over || c->due) qwen_native_tell(m, d);
   if(over || name.n == 0 || name.n >= sizeof c->name) return;
   id = str_sub(id, 0, sizeof c->id - 1);
   bool same = str_eq(name, str_z(c->name)) && str_eq(id, str_z(c->id));
   if(!c->on && same && id.n) return; /* told already */
-  if(c->on && !same) qwen_call_tell(m, d);
+  if(c->on && !same) qwen_native_tell(m, d);
   if(!c->on) {
     str_copy(c->name, sizeof c->name, name);
     str_copy(c->id, sizeof c->id, id);
   }
   c->on = true;
   c->due = finished;
-  qwen_call_args(m, json_get(call, "arguments"));
-  if(c->due && !d->call_name.n) qwen_call_tell(m, d);
+  qwen_native_args(m, json_get(call, "arguments"));
+  if(c->due && !d->call_name.n) qwen_native_tell(m, d);
 }
 
 /* ---- usage ---- */
@@ -455,7 +455,7 @@ static void qwen_frame(struct qwen_event *q, const struct json *delta, struct de
     qwen_media(q, phase, delta, of_tool, d);
     return;
   }
-  if(phase >= PHASE_CALL || m->call.on) qwen_call(m, delta, phase == PHASE_ANSWER || (of_tool && phase != PHASE_TOOL), finished, d);
+  if(phase >= PHASE_CALL || m->call.on) qwen_native(m, delta, phase == PHASE_ANSWER || (of_tool && phase != PHASE_TOOL), finished, d);
   if(of_tool) return; /* its content is a tool's, never the answer */
   struct str text = phase == PHASE_SUMMARY ? STR_NONE : qwen_content(m, json_get(delta, "content"));
   switch(phase) {
@@ -548,7 +548,7 @@ enum q_status qwen_event_end(struct qwen_event *q, struct delta *d)
 {
   struct qwen_event_impl *m = q->impl;
   *d = (struct delta){ .finished = true };
-  qwen_call_tell(m, d);
+  qwen_native_tell(m, d);
   if(q->any_answer || m->held.n == 0) return Q_OK;
   d->answer = qwen_halves(&m->answer, strbuf_str(&m->held), &m->answer_text);
   q->any_answer = d->answer.n > 0;
