@@ -155,16 +155,37 @@ const struct model *models_at(const struct models *m, int i)
 
 /* ---- from a name to a model ---- */
 
-static const struct { struct str suffix; unsigned variant; bool media; } models_suffixes[] = { /* longest first */
-  { { "-thinking-search", 16 }, MODEL_THINKING | MODEL_SEARCH, false },
-  { { "-search-thinking", 16 }, MODEL_THINKING | MODEL_SEARCH, false },
-  { { "-deep-research", 14 }, 0, true },
-  { { "-image-edit", 11 }, 0, true },
-  { { "-thinking", 9 }, MODEL_THINKING, false },
-  { { "-search", 7 }, MODEL_SEARCH, false },
-  { { "-image", 6 }, 0, true },
-  { { "-video", 6 }, 0, true },
+/* What follows an id in lists, and what it asks for. */
+static const struct { const char *suffix; unsigned variant; } models_variants[] = {
+  { "", 0 }, { "-thinking", MODEL_THINKING }, { "-search", MODEL_SEARCH }, { "-thinking-search", MODEL_THINKING | MODEL_SEARCH },
+  { "-image", MODEL_IMAGE }, { "-image-edit", MODEL_IMAGE_EDIT }, { "-video", MODEL_VIDEO },
 };
+enum { MODELS_VARIANTS = sizeof models_variants / sizeof models_variants[0], MODELS_DEEP_RESEARCH = 1 << 16 /* not offered */ };
+
+static const struct { struct str suffix; unsigned variant; } models_suffixes[] = { /* longest first */
+  { { "-thinking-search", 16 }, MODEL_THINKING | MODEL_SEARCH },
+  { { "-search-thinking", 16 }, MODEL_THINKING | MODEL_SEARCH },
+  { { "-deep-research", 14 }, MODELS_DEEP_RESEARCH },
+  { { "-image-edit", 11 }, MODEL_IMAGE_EDIT },
+  { { "-thinking", 9 }, MODEL_THINKING },
+  { { "-search", 7 }, MODEL_SEARCH },
+  { { "-image", 6 }, MODEL_IMAGE },
+  { { "-video", 6 }, MODEL_VIDEO },
+};
+
+bool models_can(const struct model *x, unsigned variant)
+{
+  return (!(variant & MODEL_THINKING) || x->thinking) && (!(variant & MODEL_SEARCH) || x->search) && (!(variant & MODEL_IMAGE) || x->image) &&
+         (!(variant & MODEL_IMAGE_EDIT) || x->image_edit) && (!(variant & MODEL_VIDEO) || x->video) && !(variant & MODELS_DEEP_RESEARCH);
+}
+
+/* Which row of models_variants a pick is. */
+static int models_row(unsigned variant)
+{
+  int k = MODELS_VARIANTS - 1;
+  while(k > 0 && models_variants[k].variant != variant) k--;
+  return k;
+}
 
 static const struct model *models_exact(const struct models *m, struct str name)
 {
@@ -275,21 +296,35 @@ static enum q_status models_unknown(const struct models *m, struct str name, str
 
 static enum q_status models_lacks(const struct model *x, struct str suffix, struct q_error *e)
 {
-  char have[200] = "only the plain model";
-  if(x->thinking || x->search)
-    snprintf(have, sizeof have, "%s%s%s", x->thinking ? "-thinking" : "", x->thinking && x->search ? ", -search, -thinking-search" : "",
-             !x->thinking && x->search ? "-search" : "");
-  return status_fail(e, Q_BAD_VARIANT, "model", "The model '%.*s' has no variant '%.*s'. It has: %s.", STR_F(x->id), STR_F(suffix), have);
+  char have[200] = "";
+  size_t n = 0;
+  for(int k = 1; k < MODELS_VARIANTS; k++)
+    if(models_can(x, models_variants[k].variant)) n += (size_t)snprintf(have + n, sizeof have - n, "%s%s", n ? ", " : "", models_variants[k].suffix);
+  return status_fail(e, Q_BAD_VARIANT, "model", "The model '%.*s' has no variant '%.*s'. It has: %s.", STR_F(x->id), STR_F(suffix),
+                     n ? have : "only the plain model");
 }
 
 static enum q_status models_take(struct models_pick *p, const struct model *x, unsigned variant, struct str suffix, struct q_error *e)
 {
-  if((variant & MODEL_THINKING) && !x->thinking && !x->always_thinks) return models_lacks(x, suffix, e);
-  if((variant & MODEL_SEARCH) && !x->search) return models_lacks(x, suffix, e);
+  bool forced = (variant & MODEL_THINKING) && x->always_thinks;
+  if(!models_can(x, forced ? variant & ~(unsigned)MODEL_THINKING : variant)) return models_lacks(x, suffix, e);
   p->model = x;
   p->variant = variant;
   str_copy(p->id, sizeof p->id, x->id);
   return Q_OK;
+}
+
+enum q_status models_need(const struct models_pick *p, unsigned variant, struct q_error *e)
+{
+  if(!p->model || models_can(p->model, variant)) return Q_OK;
+  return models_lacks(p->model, str_z(models_variants[models_row(variant)].suffix), e);
+}
+
+const struct model *models_first(const struct models *m, unsigned variant)
+{
+  for(int i = 0; i < m->n; i++)
+    if(models_can(&m->v[i], variant)) return &m->v[i];
+  return NULL;
 }
 
 enum q_status models_pick(const struct models *m, const struct models_want *w, struct models_pick *p, struct q_error *e)
@@ -311,7 +346,6 @@ enum q_status models_pick(const struct models *m, const struct models_want *w, s
     if(name.n <= suffix.n || !str_ieq(str_sub(name, name.n - suffix.n, suffix.n), suffix)) continue;
     struct str base = models_alias(m, w, str_sub(name, 0, name.n - suffix.n));
     if(!(x = models_base(m, base))) continue;
-    if(models_suffixes[i].media) return models_lacks(x, suffix, e);
     return models_take(p, x, models_suffixes[i].variant, suffix, e);
   }
   if((x = models_family(m, name))) return models_take(p, x, 0, STR_NONE, e);
@@ -321,15 +355,6 @@ enum q_status models_pick(const struct models *m, const struct models_want *w, s
 }
 
 /* ---- lists for clients ---- */
-
-static const struct { const char *suffix; unsigned variant; } models_variants[] = {
-  { "", 0 }, { "-thinking", MODEL_THINKING }, { "-search", MODEL_SEARCH }, { "-thinking-search", MODEL_THINKING | MODEL_SEARCH },
-};
-
-static bool models_has(const struct model *x, unsigned variant)
-{
-  return (!(variant & MODEL_THINKING) || x->thinking) && (!(variant & MODEL_SEARCH) || x->search);
-}
 
 static void models_join(struct strbuf *b, struct str s, const char *suffix)
 {
@@ -374,8 +399,8 @@ void models_write(const struct models *m, bool simple, struct strbuf *b)
   bool first = true;
   strbuf_lit(b, "{\"object\":\"list\",\"data\":[");
   for(int i = 0; i < m->n; i++)
-    for(int k = 0; k < (simple ? 1 : 4); k++) {
-      if(!models_has(&m->v[i], models_variants[k].variant)) continue;
+    for(int k = 0; k < (simple ? 1 : MODELS_VARIANTS); k++) {
+      if(!models_can(&m->v[i], models_variants[k].variant)) continue;
       if(!first) strbuf_addc(b, ',');
       first = false;
       models_entry_write(&m->v[i], models_variants[k].suffix, b);
@@ -387,9 +412,7 @@ void models_write_one(const struct models *m, const struct models_pick *p, struc
 {
   (void)m;
   struct model named = { .id = str_z(p->id), .name = str_z(p->id), .created_s = MODELS_CREATED };
-  int k = 0;
-  while(k < 3 && models_variants[k].variant != p->variant) k++;
-  models_entry_write(p->model ? p->model : &named, models_variants[k].suffix, b);
+  models_entry_write(p->model ? p->model : &named, models_variants[models_row(p->variant)].suffix, b);
 }
 
 static void models_anthropic_entry(const struct model *x, const char *suffix, struct strbuf *b)
@@ -411,8 +434,8 @@ void models_write_anthropic(const struct models *m, bool simple, struct strbuf *
   bool first = true;
   strbuf_lit(b, "{\"data\":[");
   for(int i = 0; i < m->n; i++)
-    for(int k = 0; k < (simple ? 1 : 4); k++) {
-      if(!models_has(&m->v[i], models_variants[k].variant)) continue;
+    for(int k = 0; k < (simple ? 1 : MODELS_VARIANTS); k++) {
+      if(!models_can(&m->v[i], models_variants[k].variant)) continue;
       if(!first) strbuf_addc(b, ',');
       first = false;
       last_suffix = models_variants[k].suffix;
@@ -429,7 +452,5 @@ void models_write_anthropic_one(const struct models *m, const struct models_pick
 {
   (void)m;
   struct model named = { .id = str_z(p->id), .name = str_z(p->id), .created_s = MODELS_CREATED };
-  int k = 0;
-  while(k < 3 && models_variants[k].variant != p->variant) k++;
-  models_anthropic_entry(p->model ? p->model : &named, models_variants[k].suffix, b);
+  models_anthropic_entry(p->model ? p->model : &named, models_variants[models_row(p->variant)].suffix, b);
 }

@@ -15,7 +15,7 @@ struct model {
   bool always_thinks;        /* thinking cannot be switched off */
 };
 
-enum { MODEL_THINKING = 1, MODEL_SEARCH = 2 }; /* variant bits */
+enum { MODEL_THINKING = 1, MODEL_SEARCH = 2, MODEL_IMAGE = 4, MODEL_IMAGE_EDIT = 8, MODEL_VIDEO = 16 }; /* variant bits; the last three alone */
 
 struct models;
 /* From the body of GET /api/models (array at data, data.data or models). NULL: none could be read. */
@@ -42,6 +42,13 @@ struct models_pick {
 /* Q_OK, Q_NO_MODEL (up to 3 near names in the words) or Q_BAD_VARIANT (names the variants that exist). */
 enum q_status models_pick(const struct models *m, const struct models_want *w, struct models_pick *p,
                           struct q_error *e) Q_MUST_USE;
+/* Whether the model has all of these abilities. */
+bool models_can(const struct model *x, unsigned variant);
+/* The same for what was picked, by chat_type or an endpoint instead of a suffix: Q_BAD_VARIANT as a suffix would give. A model
+ * that is not in the list is believed. */
+enum q_status models_need(const struct models_pick *p, unsigned variant, struct q_error *e) Q_MUST_USE;
+/* The first listed model that has the abilities: the default for pictures and videos. NULL: none has. */
+const struct model *models_first(const struct models *m, unsigned variant);
 /* The body of GET /v1/models; simple hides the variants. */
 void models_write(const struct models *m, bool simple, struct strbuf *b);
 /* One entry of it, for GET /v1/models/{id}. */

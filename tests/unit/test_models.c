@@ -10,7 +10,7 @@ static const char list[] =
   "\"capabilities\":{\"vision\":true},\"chat_type\":[\"t2t\",\"search\",\"t2i\"]}}},"
   "{\"id\":\"qwen3-max\",\"info\":{\"created_at\":5,\"meta\":{\"capabilities\":{\"thinking\":true},\"chat_type\":null}}},"
   "{\"id\":\"qwen4-max\",\"info\":{\"name\":\"Model Four\",\"created_at\":9,\"meta\":{\"abilities\":{\"thinking\":true},\"think_skip\":{\"enable\":false}}}},"
-  "{\"id\":\"plain\",\"name\":\"The plain one\"},{\"id\":\"old-thinking\",\"info\":{\"meta\":{}}},{\"id\":\"off\",\"info\":{\"is_active\":false}},{\"id\":\"off2\",\"info\":{\"is_active\":0}},"
+  "{\"id\":\"plain\",\"name\":\"The plain one\",\"info\":{\"meta\":{\"chat_type\":[\"image_edit\",\"t2v\"]}}},{\"id\":\"old-thinking\",\"info\":{\"meta\":{}}},{\"id\":\"off\",\"info\":{\"is_active\":false}},{\"id\":\"off2\",\"info\":{\"is_active\":0}},"
   "{\"name\":\"no id\"},{\"id\":\"bad id\"},{\"id\":7},null]}";
 
 static const struct { const char *name; enum q_status st; const char *id; unsigned variant; } picks[] = {
@@ -54,7 +54,14 @@ static const struct { const char *name; enum q_status st; const char *id; unsign
   { "", Q_OK, "qwen3-max", 0 }, /* DEFAULT_MODEL */
   { "qwen3-max-search", Q_BAD_VARIANT, "", 0 },
   { "plain-thinking", Q_BAD_VARIANT, "", 0 },
-  { "qwen3.7-plus-image", Q_BAD_VARIANT, "", 0 },
+  { "qwen3.7-plus-image", Q_OK, "qwen3.7-plus", MODEL_IMAGE },
+  { "QWEN3.7-PLUS-Image", Q_OK, "qwen3.7-plus", MODEL_IMAGE },
+  { "plain-image-edit", Q_OK, "plain", MODEL_IMAGE_EDIT },
+  { "plain-video", Q_OK, "plain", MODEL_VIDEO },
+  { "plain-image", Q_BAD_VARIANT, "", 0 },
+  { "qwen3-max-image", Q_BAD_VARIANT, "", 0 },
+  { "openai/gpt-4o-image", Q_BAD_VARIANT, "", 0 },
+  { "qwen3.7-plus-thinking-image", Q_NO_MODEL, "", 0 }, /* no such pair */
   { "qwen3.7-plus-video", Q_BAD_VARIANT, "", 0 },
   { "qwen3.7-plux", Q_NO_MODEL, "", 0 },
   { "off", Q_NO_MODEL, "", 0 },
@@ -118,6 +125,7 @@ static void t_written_one(void)
     { "qwen3.7-plus", "qwen3.7-plus", "Qwen3.7-Plus", "2025-08-12T12:00:00Z" },
     { "QWEN3.7-PLUS-search-thinking", "qwen3.7-plus-thinking-search", "Qwen3.7-Plus-thinking-search", "2025-08-12T12:00:00Z" },
     { "qwen3.7-plus-thinking", "qwen3.7-plus-thinking", "Qwen3.7-Plus-thinking", "2025-08-12T12:00:00Z" },
+    { "qwen3.7-plus-image", "qwen3.7-plus-image", "Qwen3.7-Plus-image", "2025-08-12T12:00:00Z" },
     { "brand/new", "new", "new", "2023-02-28T18:56:42Z" }, /* not in the list, passed on */
   };
   for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -168,14 +176,14 @@ static void t_written(void)
   struct arena a = ARENA(1 << 20);
   models_write(m, false, &b);
   const struct json *r = json_parse(&a, strbuf_str(&b), 10, NULL), *data = json_get(r, "data");
-  static const char *const ids[] = { "qwen3.7-plus", "qwen3.7-plus-thinking", "qwen3.7-plus-search", "qwen3.7-plus-thinking-search", "qwen3-max", "qwen3-max-thinking",
-                                     "qwen4-max", "qwen4-max-thinking", "plain", "old-thinking" };
-  CHECK_INT(data->count, 10);
-  for(int i = 0; i < 10; i++) CHECK_STR(json_str(json_get(json_at(data, i), "id")), str_z(ids[i]));
+  static const char *const ids[] = { "qwen3.7-plus", "qwen3.7-plus-thinking", "qwen3.7-plus-search", "qwen3.7-plus-thinking-search", "qwen3.7-plus-image", "qwen3-max", "qwen3-max-thinking",
+                                     "qwen4-max", "qwen4-max-thinking", "plain", "plain-image-edit", "plain-video", "old-thinking" };
+  CHECK_INT(data->count, 13);
+  for(int i = 0; i < 13; i++) CHECK_STR(json_str(json_get(json_at(data, i), "id")), str_z(ids[i]));
   int64_t v = 0;
   CHECK(json_int(json_path(r, "data.0.context_length"), &v) && v == 1000);
   CHECK(json_true(json_path(r, "data.0.capabilities.vision")));
-  CHECK(json_int(json_path(r, "data.8.created"), &v) && v == 1677610602);
+  CHECK(json_int(json_path(r, "data.9.created"), &v) && v == 1677610602);
   strbuf_clear(&b);
   models_write(m, true, &b);
   CHECK_INT(json_get(json_parse(&a, strbuf_str(&b), 10, NULL), "data")->count, 5);
@@ -205,4 +213,22 @@ static void t_shapes(void)
   models_unref(b);
 }
 
-T_MAIN(T(t_picks), T(t_written_one), T(t_out_of_memory), T(t_written), T(t_shapes))
+/* api 5.1, 5.4: who draws when no model is named; api 2.4 for chat_type and endpoints as for suffixes. */
+static void t_media_abilities(void)
+{
+  struct models *m = models_read(str_z(list));
+  struct models_pick p = { .model = models_first(m, MODEL_IMAGE) }, unlisted = { .model = NULL };
+  struct q_error e = Q_ERROR_NONE;
+  CHECK(p.model && str_eq(p.model->id, S("qwen3.7-plus")));
+  CHECK_STR(models_first(m, MODEL_VIDEO)->id, S("plain"));
+  CHECK(models_first(m, MODEL_VIDEO | MODEL_THINKING) == NULL);
+  CHECK_INT(models_need(&p, MODEL_IMAGE, &e), Q_OK);
+  CHECK_INT(models_need(&p, 0, &e), Q_OK);
+  CHECK_INT(models_need(&unlisted, MODEL_VIDEO, &e), Q_OK);
+  CHECK_INT(models_need(&p, MODEL_VIDEO, &e), Q_BAD_VARIANT);
+  CHECK_Z(e.msg, "The model 'qwen3.7-plus' has no variant '-video'. It has: -thinking, -search, -thinking-search, -image.");
+  CHECK_Z(e.param, "model");
+  models_unref(m);
+}
+
+T_MAIN(T(t_media_abilities), T(t_picks), T(t_written_one), T(t_out_of_memory), T(t_written), T(t_shapes))
