@@ -30,6 +30,10 @@
 #include "proto/openai_out.c"
 #include "proto/qwen_req.c"
 #include "proto/qwen_event.c"
+#include "proto/result_url.c"
+#include "proto/video_task.c"
+#include "proto/multipart.c"
+#include "proto/images.c"
 
 #include "net/pump.c"
 #include "net/jobs.c"

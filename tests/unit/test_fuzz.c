@@ -23,6 +23,9 @@
 #define LLVMFuzzerTestOneInput fuzz_inflate
 #include "../fuzz/fuzz_inflate.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_multipart
+#include "../fuzz/fuzz_multipart.c"
+#undef LLVMFuzzerTestOneInput
 
 #include "base/mem.h"
 #include "t.h"
@@ -85,6 +88,9 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
   SEED(fuzz_limits, "\x01" "END##\n" "the E EN E# text ## ENd #\n END"),
   SEED(fuzz_inflate, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x04\x00\x43\xbe\xb7\xe8\x01\x00\x00\x00" "rest"),
   SEED(fuzz_inflate, "\x78\x9c\x4b\x04\x00\x00\x62\x00\x62"),
+  SEED(fuzz_multipart, "XX\n--XX\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\nContent-Type: x\r\n\r\nv\r\n--X\r\n--XX\r\nContent-Disposition: form-data; name=b\r\n\r\n\r\n--XX--\r\n"),
+  SEED(fuzz_qwen_event, "{\"choices\":[{\"delta\":{\"phase\":\"tool_call\",\"function_id\":\"f\",\"function_call\":{\"name\":\"n\",\"arguments\":\"{\\\"a\\\":1}\"}}}]}\n{\"choices\":[{\"delta\":"
+                        "{\"role\":\"function\",\"phase\":\"image_gen_tool\",\"extra\":{\"image_list\":[{\"image\":\"https://h/p\"},{\"file_path\":\"f\"}]},\"status\":\"finished\"}}]}"),
 #undef SEED
 };
 
