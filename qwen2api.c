@@ -34,6 +34,7 @@
 #include "proto/video_task.c"
 #include "proto/multipart.c"
 #include "proto/images.c"
+#include "proto/qwen_detail.c"
 
 #include "net/pump.c"
 #include "net/jobs.c"

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/codec.h"
+#include "base/crypt.h"
 #include "base/mem.h"
 
 enum {
@@ -79,6 +81,9 @@ struct account *account_new(struct str email, struct str password, struct str pr
   a->proxy = proxy.n ? secret_new(proxy) : NULL;
   uint32_t hash = 2166136261u; /* FNV-1a: tells accounts apart without naming them */
   for(size_t i = 0; i < email.n; i++) hash = (hash ^ (unsigned char)email.p[i]) * 16777619u;
+  unsigned char digest[32];
+  crypt_sha256(email, digest);
+  codec_hex(str_of((char *)digest, 8), a->id);
   snprintf(a->label, sizeof a->label, "%.1s-%06x", email.n ? email.p : "?", hash & 0xffffff);
   if(!a->email || (password.n && !a->password) || (proxy.n && !a->proxy)) {
     account_free(a);

@@ -55,6 +55,7 @@ struct pool_entry;
 struct account {
   char *email;              /* the unique name; a log has only the label */
   char label[16];           /* first letter and a hash of the name */
+  char id[17];              /* 16 hex digits of a hash of the name: for records that must not tell it */
   struct secret *password;  /* NULL: a bare token */
   struct secret *token;     /* NULL: not signed in yet */
   struct secret *refresh;   /* session or refresh token for the exchange; NULL if none */

@@ -176,10 +176,11 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->jobs = jobs_new((int)config->job_threads);
   a->pool = pool_new(&pc);
   a->models = models_builtin();
+  a->gauge = gauge_new();
   a->login = login_new(a);
   a->keeper = keeper_new(a);
   enum q_status st = Q_OK;
-  if(!a->jobs || !a->pool || !a->models || !a->login || !a->keeper) {
+  if(!a->jobs || !a->pool || !a->models || !a->login || !a->keeper || !a->gauge) {
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
@@ -353,6 +354,7 @@ void app_destroy(struct app *a)
   net_destroy(a->net);
   keys_destroy(a->keys);
   pool_destroy(a->pool);
+  gauge_destroy(a->gauge);
   seal_destroy(a->seal);
   store_close(a->store);
   gate_shared_destroy(a->gates);

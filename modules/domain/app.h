@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "domain/config.h"
+#include "domain/gauge.h"
 #include "domain/keys.h"
 #include "domain/pool.h"
 #include "domain/seal.h"
@@ -64,6 +65,7 @@ struct app {
   struct login *login;
   struct keeper *keeper;
   struct videos *videos;
+  struct gauge *gauge;
   struct gate_shared *gates;
   struct app_pump pumps[APP_PUMPS_MAX];
   int pump_n;

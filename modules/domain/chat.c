@@ -158,10 +158,11 @@ enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order
     c->out.think_out = c->config->legacy_reasoning_in_content ? THINK_OUT_TAGS : THINK_OUT_FIELD;
   if(!c->config->output_think || r->hide_reasoning) c->out.think_out = THINK_OUT_NONE;
 
-  struct strbuf document = STRBUF(CHAT_BODY_MAX);
-  struct fold f = { .req = r, .history_files = 5, .prompt = &text, .document = &document };
+  struct strbuf document = STRBUF(CHAT_BODY_MAX), whole = STRBUF(CHAT_BODY_MAX);
+  struct fold f = { .req = r, .history_files = 5, .prompt = &text, .document = &document, .whole = &whole };
   st = fold_run(&f);
   strbuf_free(&document);
+  strbuf_free(&whole);
   strbuf_json(&c->prompt, strbuf_str(&text));
   if(!st) st = c->prompt.err;
   if(!st) c->prompt_tokens = tokens_count(strbuf_str(&text)) + 4 * r->msg_n + 2;
@@ -744,7 +745,7 @@ static void chat_ask(struct chat *c)
   char fid[40], child[40];
   struct strbuf body = STRBUF(c->prompt.n + 16 * 1024);
   struct qwen_turn t = { .chat_id = str_z(c->chat_id.id), .model = str_z(c->model_id),
-                         .prompt_json = strbuf_str(&c->prompt), .search = c->search, .think = c->think,
+                         .prompt_json = strbuf_str(&c->prompt), .kind = c->search ? CHAT_SEARCH : CHAT_T2T, .stream = true, .think = c->think,
                          .think_budget = c->think_budget, .summary = c->config->thinking_format_summary,
                          .plain = c->plain, .wall_s = now_wall_s(c->app->now) };
   crypt_uuid(&c->ap->rng, fid);

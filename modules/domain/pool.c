@@ -616,6 +616,17 @@ void pool_keep(struct pool *p, struct account *a)
   pthread_mutex_unlock(&p->lock);
 }
 
+struct account *pool_keep_named(struct pool *p, const char id[17])
+{
+  struct account *found = NULL;
+  pthread_mutex_lock(&p->lock);
+  for(int i = 0; i < p->n && !found; i++)
+    if(strcmp(p->entries[i]->a->id, id) == 0) found = p->entries[i]->a;
+  if(found) found->refs++;
+  pthread_mutex_unlock(&p->lock);
+  return found;
+}
+
 void pool_unkeep(struct pool *p, struct account *a)
 {
   pthread_mutex_lock(&p->lock);

@@ -114,6 +114,7 @@ void pool_stock_failed(struct pool *p, struct account *a, struct str model);
 bool pool_stock_old(struct pool *p, int64_t now_ms, int64_t max_age_ms, struct account **a, struct pool_chat *out);
 /* Keeps an account readable without a turn on it. */
 void pool_keep(struct pool *p, struct account *a);
+struct account *pool_keep_named(struct pool *p, const char id[17]); /* by account.id; NULL: there is none */
 void pool_unkeep(struct pool *p, struct account *a);
 
 /* ---- for those who look ---- */

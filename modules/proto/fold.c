@@ -199,7 +199,7 @@ static void fold_system(const struct fold *f, int first, struct strbuf *out)
   }
   if(f->tools) {
     fold_gap(out);
-    toolset_contract(f->tools, f->aliased, out);
+    toolset_contract(f->tools, false, out);
   }
 }
 
@@ -236,7 +236,7 @@ static void fold_current_text(const struct fold *f, int current, struct strbuf *
 {
   const struct chat_req *r = f->req;
   if(f->tools) {
-    toolset_reminder(f->tools, f->aliased, out);
+    toolset_reminder(f->tools, false, out);
     strbuf_addc(out, '\n');
   }
   strbuf_lit(out, "Current message:\n");
@@ -278,7 +278,9 @@ static int fold_newest(const struct fold *f, int first, int current, size_t room
 static void fold_split(struct fold *f, int first, int current, bool prefill)
 {
   struct strbuf *out = f->prompt;
-  strbuf_clear(out);
+  struct strbuf inline_prompt = *out;
+  *out = *f->whole;
+  *f->whole = inline_prompt;
   strbuf_clear(f->document);
   strbuf_lit(f->document, "Conversation so far:\n\n");
   fold_history(f, first, current, f->document);
@@ -341,10 +343,6 @@ enum q_status fold_run(struct fold *f)
   else fold_inline(f, first, current, prefill);
   if(!f->prompt->err && f->inline_bytes && f->prompt->n > f->inline_bytes && !alone && (current > first || prefill))
     fold_split(f, first, current, prefill);
-  if(f->hint.n) {
-    fold_gap(f->prompt);
-    strbuf_adds(f->prompt, f->hint);
-  }
   return f->prompt->err ? f->prompt->err : f->document->err;
 }
 

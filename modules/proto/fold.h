@@ -16,13 +16,12 @@ struct fold {
   /* in */
   const struct chat_req *req;
   const struct toolset *tools; /* NULL: none active */
-  bool aliased;                /* tool names are told as t_<name> */
-  struct str hint;             /* an extra sentence at the end: what a second turn has to do differently */
   int history_files;           /* MAX_HISTORY_FILES */
   size_t inline_bytes;         /* INLINE_PROMPT_KB; 0: never split */
   bool last_only;              /* pictures and videos: only the last user text and its files */
   /* out */
-  struct strbuf *prompt, *document; /* document stays empty unless split */
+  struct strbuf *prompt, *document; /* document stays empty unless split; then */
+  struct strbuf *whole;             /* has what the prompt would be without it */
   const struct chat_media *files[FOLD_FILES_MAX];
   int file_n;
 };

@@ -24,14 +24,22 @@ static void qwen_req_features(const struct qwen_turn *t, struct strbuf *out)
   strbuf_lit(out, ",\"thinking_format\":");
   strbuf_addz(out, t->summary ? "\"summary\"" : "\"detail\"");
   strbuf_lit(out, ",\"auto_search\":");
-  qwen_req_flag(out, t->search);
+  qwen_req_flag(out, t->kind == CHAT_SEARCH);
   strbuf_addc(out, '}');
+}
+
+const char *qwen_req_kind(enum chat_kind kind)
+{
+  static const char *const names[] = { "t2t", "t2t", "search", "t2i", "image_edit", "t2v" };
+  return names[kind];
 }
 
 void qwen_req_completion(const struct qwen_turn *t, struct strbuf *out)
 {
-  struct str type = t->search ? S("search") : S("t2t");
-  strbuf_lit(out, "{\"stream\":true,\"version\":\"2.1\",\"incremental_output\":true,\"chat_id\":");
+  struct str type = str_z(qwen_req_kind(t->kind));
+  strbuf_lit(out, "{\"stream\":");
+  qwen_req_flag(out, t->stream);
+  strbuf_lit(out, ",\"version\":\"2.1\",\"incremental_output\":true,\"chat_id\":");
   strbuf_json(out, t->chat_id);
   strbuf_lit(out, ",\"chat_mode\":\"normal\",\"model\":");
   strbuf_json(out, t->model);
@@ -41,7 +49,10 @@ void qwen_req_completion(const struct qwen_turn *t, struct strbuf *out)
   strbuf_json(out, t->child);
   strbuf_lit(out, "],\"role\":\"user\",\"content\":");
   strbuf_adds(out, t->prompt_json);
-  strbuf_lit(out, ",\"user_action\":\"chat\",\"files\":[],\"timestamp\":");
+  strbuf_lit(out, ",\"user_action\":\"chat\",\"files\":");
+  if(t->files_json.n) strbuf_adds(out, t->files_json);
+  else strbuf_lit(out, "[]");
+  strbuf_lit(out, ",\"timestamp\":");
   strbuf_int(out, t->wall_s);
   strbuf_lit(out, ",\"models\":[");
   strbuf_json(out, t->model);
@@ -53,7 +64,12 @@ void qwen_req_completion(const struct qwen_turn *t, struct strbuf *out)
   qwen_req_features(t, out);
   strbuf_lit(out, ",\"extra\":{\"meta\":{\"subChatType\":");
   strbuf_json(out, type);
-  strbuf_lit(out, "}}}],\"timestamp\":");
+  strbuf_lit(out, "}}}]");
+  if(t->size) {
+    strbuf_lit(out, ",\"size\":");
+    strbuf_json(out, str_z(t->size));
+  }
+  strbuf_lit(out, ",\"timestamp\":");
   strbuf_int(out, t->wall_s);
   strbuf_addc(out, '}');
 }

@@ -2,7 +2,7 @@
 #ifndef Q2A_PROTO_QWEN_REQ_H
 #define Q2A_PROTO_QWEN_REQ_H
 
-#include "base/str.h"
+#include "proto/chat_req.h"
 
 enum qwen_think { QWEN_THINK_OFF, QWEN_THINK_ON, QWEN_THINK_AUTO };
 
@@ -10,7 +10,10 @@ struct qwen_turn {
   struct str chat_id, model;
   struct str prompt_json;     /* the folded prompt as a JSON string with its quotes */
   struct str fid, child;      /* two UUIDs */
-  bool search;
+  enum chat_kind kind;        /* CHAT_T2T, CHAT_SEARCH, CHAT_T2I, CHAT_IMAGE_EDIT or CHAT_T2V */
+  struct str files_json;      /* array of the attachments' file objects; empty: none */
+  const char *size;           /* of a picture or video, "16:9"; NULL: not told */
+  bool stream;                /* false is only dependable for CHAT_T2V */
   enum qwen_think think;
   int think_budget;           /* 0: none */
   bool summary;               /* thinking_format summary instead of detail */
@@ -18,6 +21,7 @@ struct qwen_turn {
                                  validation error */
   int64_t wall_s;
 };
+const char *qwen_req_kind(enum chat_kind kind); /* "t2t" ...: chat_type of a chat and of its turns */
 void qwen_req_completion(const struct qwen_turn *t, struct strbuf *out);
 void qwen_req_new_chat(struct str model, const char *chat_type, int64_t wall_ms, struct strbuf *out);
 void qwen_req_stop(struct str chat_id, struct str response_id, struct strbuf *out);

@@ -38,8 +38,8 @@ static void t_rows(void)
     struct chat_msg m[6] = { 0 };
     struct chat_part parts[6];
     struct chat_req r = { .msgs = m, .msg_n = rows[i].n };
-    struct strbuf out = STRBUF(100000), document = STRBUF(1000);
-    struct fold f = { .req = &r, .history_files = 5, .prompt = &out, .document = &document };
+    struct strbuf out = STRBUF(100000), document = STRBUF(1000), whole = STRBUF(1000);
+    struct fold f = { .req = &r, .history_files = 5, .prompt = &out, .document = &document, .whole = &whole };
     for(int k = 0; k < rows[i].n; k++) {
       parts[k] = (struct chat_part){ str_z(rows[i].m[k].text), NULL };
       m[k] = (struct chat_msg){ .role = rows[i].m[k].role, .name = str_z(rows[i].m[k].name), .parts = &parts[k], .part_n = 1 };

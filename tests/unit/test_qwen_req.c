@@ -7,7 +7,7 @@
 static void t_completion(void)
 {
   for(int k = 0; k < 8; k++) {
-    struct qwen_turn t = { .chat_id = S("c\"1"), .model = S("m"), .prompt_json = S("\"hi\""), .fid = S("f"), .child = S("g"), .search = k & 1,
+    struct qwen_turn t = { .chat_id = S("c\"1"), .model = S("m"), .prompt_json = S("\"hi\""), .fid = S("f"), .child = S("g"), .kind = k & 1 ? CHAT_SEARCH : CHAT_T2T, .stream = true,
                            .think = k & 2 ? QWEN_THINK_ON : QWEN_THINK_OFF, .think_budget = 500, .plain = k & 4, .wall_s = 1772616278 };
     struct strbuf b = STRBUF(10000);
     struct arena a = ARENA(1 << 20);
@@ -34,7 +34,7 @@ static void t_completion(void)
 static void t_hostile_and_combined(void)
 {
   for(int k = 0; k < 3 * 16; k++) {
-    struct qwen_turn t = { .chat_id = S("c\"\\\n\xff"), .model = S("m\"}"), .prompt_json = S("\"x\\n\\\"\""), .fid = S("f"), .child = S("g"), .search = k & 1, .summary = k & 2,
+    struct qwen_turn t = { .chat_id = S("c\"\\\n\xff"), .model = S("m\"}"), .prompt_json = S("\"x\\n\\\"\""), .fid = S("f"), .child = S("g"), .kind = k & 1 ? CHAT_SEARCH : CHAT_T2T, .stream = true, .summary = k & 2,
                            .plain = k & 4, .think_budget = k & 8 ? 1000 : 0, .think = (enum qwen_think)(k / 16), .wall_s = 1 };
     static const char *const modes[] = { "Fast", "Thinking", "Auto" };
     struct strbuf b = STRBUF(10000);
