@@ -63,6 +63,33 @@ static void t_hostile_and_combined(void)
   }
 }
 
+/* upstream 4.1 to 4.3: the types stand in all three places, the size at the top, a video is not streamed. */
+static void t_pictures_and_videos(void)
+{
+  static const struct { enum chat_kind kind; const char *type; bool streamed; } kinds[] = {
+    { CHAT_UNSET, "t2t", true }, { CHAT_T2T, "t2t", true }, { CHAT_SEARCH, "search", true },
+    { CHAT_T2I, "t2i", true }, { CHAT_IMAGE_EDIT, "image_edit", true }, { CHAT_T2V, "t2v", false },
+  };
+  for(size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    for(int sized = 0; sized < 2; sized++) {
+      struct qwen_turn t = { .chat_id = S("c"), .model = S("m"), .prompt_json = S("\"p\""), .fid = S("f"), .child = S("g"), .kind = kinds[i].kind, .stream = kinds[i].streamed,
+                             .size = sized ? "9:16" : NULL, .files_json = sized ? S("[{\"id\":\"x\"}]") : STR_NONE, .wall_s = 1 };
+      struct strbuf b = STRBUF(10000);
+      struct arena a = ARENA(1 << 20);
+      t_row = kinds[i].type;
+      qwen_req_completion(&t, &b);
+      const struct json *r = json_parse(&a, strbuf_str(&b), 20, NULL), *m = json_path(r, "messages.0");
+      CHECK_STR(json_str(json_get(m, "chat_type")), str_z(kinds[i].type));
+      CHECK_STR(json_str(json_get(m, "sub_chat_type")), str_z(kinds[i].type));
+      CHECK_STR(json_str(json_path(m, "extra.meta.subChatType")), str_z(kinds[i].type));
+      CHECK_INT(json_true(json_get(r, "stream")), kinds[i].streamed);
+      CHECK_STR(json_str(json_get(r, "size")), sized ? S("9:16") : STR_NONE);
+      CHECK_INT(json_get(m, "files")->count, sized);
+      strbuf_free(&b);
+      arena_free(&a);
+    }
+}
+
 static void t_timezones(void)
 {
   static const struct { int64_t at; int east; const char *text; } rows[] = {
@@ -101,4 +128,4 @@ static void t_others(void)
   strbuf_free(&b);
 }
 
-T_MAIN(T(t_completion), T(t_hostile_and_combined), T(t_timezones), T(t_others))
+T_MAIN(T(t_pictures_and_videos), T(t_completion), T(t_hostile_and_combined), T(t_timezones), T(t_others))
