@@ -36,6 +36,7 @@ struct chat_msg {
   int call_n;
   struct str call_id;       /* ROLE_TOOL: the call it answers */
   bool failed;              /* ROLE_TOOL: the result is an error */
+  bool joined;              /* ROLE_USER, ROLE_TOOL: the client sent it in one message with the turn before */
 };
 /* All text parts joined with a newline; borrows when there is just one. */
 struct str chat_msg_text(const struct chat_msg *m, struct arena *a) Q_MUST_USE; /* p == NULL: out of memory */

@@ -214,22 +214,31 @@ static void fold_format(const struct fold *f, struct strbuf *out)
   json_write(r->schema, out);
 }
 
-/* The turns of the current message: a run of tool results belongs together. */
+/* A run of tool results belongs together, and so does what the client sent as one message. */
+static bool fold_goes_on(const struct chat_req *r, int i)
+{
+  return r->msgs[i].joined || (r->msgs[i].role == ROLE_TOOL && r->msgs[i - 1].role == ROLE_TOOL);
+}
+
+/* The first turn of the current message. */
 static int fold_current(const struct chat_req *r, int first)
 {
   int current = r->msg_n - 1;
   while(current >= first && r->msgs[current].role != ROLE_USER && r->msgs[current].role != ROLE_TOOL) current--;
-  while(current > first && r->msgs[current].role == ROLE_TOOL && r->msgs[current - 1].role == ROLE_TOOL) current--;
+  while(current > first && fold_goes_on(r, current)) current--;
   return current;
 }
 
-static bool fold_is_current(const struct chat_req *r, int current, int i)
+static int fold_current_end(const struct chat_req *r, int current)
 {
-  if(i == current) return true;
-  if(current < 0 || i < current || r->msgs[current].role != ROLE_TOOL) return false;
-  for(int k = current; k <= i; k++)
-    if(r->msgs[k].role != ROLE_TOOL) return false;
-  return true;
+  int end = current + 1;
+  while(end < r->msg_n && fold_goes_on(r, end)) end++;
+  return end;
+}
+
+static bool fold_is_current(const struct fold *f, int current, int i)
+{
+  return current >= 0 && i >= current && i < f->current_end;
 }
 
 static void fold_current_text(const struct fold *f, int current, struct strbuf *out)
@@ -240,7 +249,7 @@ static void fold_current_text(const struct fold *f, int current, struct strbuf *
     strbuf_addc(out, '\n');
   }
   strbuf_lit(out, "Current message:\n");
-  for(int i = current; i < r->msg_n && fold_is_current(r, current, i); i++) {
+  for(int i = current; i < r->msg_n && fold_is_current(f, current, i); i++) {
     if(i > current) strbuf_addc(out, '\n');
     fold_content(f, i, out);
   }
@@ -256,7 +265,7 @@ static const char *fold_sentence(bool prefill)
 static void fold_history(const struct fold *f, int from, int current, struct strbuf *out)
 {
   for(int i = from; i < f->req->msg_n; i++)
-    if(!fold_is_current(f->req, current, i)) fold_turn(f, i, out);
+    if(!fold_is_current(f, current, i)) fold_turn(f, i, out);
 }
 
 /* The newest turns that fit into `room` bytes: index of the first of them. */
@@ -266,7 +275,7 @@ static int fold_newest(const struct fold *f, int first, int current, size_t room
   int from = f->req->msg_n;
   while(from > first) {
     strbuf_clear(&turn);
-    if(!fold_is_current(f->req, current, from - 1)) fold_turn(f, from - 1, &turn);
+    if(!fold_is_current(f, current, from - 1)) fold_turn(f, from - 1, &turn);
     if(turn.err || turn.n > room) break;
     room -= turn.n;
     from--;
@@ -305,7 +314,7 @@ static void fold_inline(struct fold *f, int first, int current, bool prefill)
   bool history = false;
   fold_system(f, first, out);
   fold_format(f, out);
-  for(int i = first; i < f->req->msg_n; i++) history |= !fold_is_current(f->req, current, i) && !fold_empty(&f->req->msgs[i]);
+  for(int i = first; i < f->req->msg_n; i++) history |= !fold_is_current(f, current, i) && !fold_empty(&f->req->msgs[i]);
   if(history) {
     fold_gap(out);
     strbuf_lit(out, "Conversation so far:\n\n");
@@ -335,6 +344,7 @@ enum q_status fold_run(struct fold *f)
   if(f->last_only) return fold_last_only(f);
   while(first < r->msg_n && r->msgs[first].role == ROLE_SYSTEM) first++;
   int current = fold_current(r, first);
+  f->current_end = fold_current_end(r, current);
   bool prefill = r->msgs[r->msg_n - 1].role == ROLE_ASSISTANT, alone = r->msg_n == 1 && r->msgs[0].role == ROLE_USER;
   if(prefill) current = r->msg_n; /* everything is history; what is asked for is its continuation */
   enum q_status st = fold_gather(f, current < 0 ? 0 : current, r->msg_n - 1);
