@@ -354,6 +354,23 @@ enum q_status models_pick(const struct models *m, const struct models_want *w, s
   return Q_OK;
 }
 
+enum q_status models_pick_claude(const struct models *m, const struct models_want *w, struct models_pick *p, struct q_error *e)
+{
+  struct models_want known = *w, instead = *w;
+  struct str name = models_bare(m, str_trim(w->name));
+  known.list_known = true;
+  enum q_status st = models_pick(m, &known, p, e);
+  if(st != Q_NO_MODEL) return st;
+  if(!str_istarts(name, S("claude-"))) return models_pick(m, w, p, e);
+  instead.name = w->fallback;
+  st = models_pick(m, &instead, p, e);
+  for(size_t i = 0; !st && p->model && i < sizeof models_suffixes / sizeof models_suffixes[0]; i++) {
+    struct str suffix = models_suffixes[i].suffix;
+    if(models_suffixes[i].variant && str_ends(name, suffix)) return models_take(p, p->model, p->variant | models_suffixes[i].variant, suffix, e);
+  }
+  return st;
+}
+
 /* ---- lists for clients ---- */
 
 static void models_join(struct strbuf *b, struct str s, const char *suffix)

@@ -49,6 +49,10 @@ bool models_can(const struct model *x, unsigned variant);
 enum q_status models_need(const struct models_pick *p, unsigned variant, struct q_error *e) Q_MUST_USE;
 /* The first listed model that has the abilities: the default for pictures and videos. NULL: none has. */
 const struct model *models_first(const struct models *m, unsigned variant);
+/* The same for clients of Anthropic's protocol: a claude-* name that nothing else matches means the fallback, with the
+ * variant it ends in. */
+enum q_status models_pick_claude(const struct models *m, const struct models_want *w, struct models_pick *p,
+                                 struct q_error *e) Q_MUST_USE;
 /* The body of GET /v1/models; simple hides the variants. */
 void models_write(const struct models *m, bool simple, struct strbuf *b);
 /* One entry of it, for GET /v1/models/{id}. */

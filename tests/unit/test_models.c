@@ -118,6 +118,41 @@ static void t_picks(void)
   models_unref(m);
 }
 
+/* api 6.7: claude-* names that nothing matches mean the fallback; other unknown names stay unknown. */
+static void t_api_6_7_claude(void)
+{
+  static const char *const from[] = { "claude-opus-*" }, *const to[] = { "qwen3-max" };
+  static const struct { const char *name, *fallback; bool known; enum q_status st; const char *id; unsigned variant; } rows[] = {
+    { "claude-sonnet-4-5-20250929", "qwen3-max", true, Q_OK, "qwen3-max", 0 },
+    { "anthropic/Claude-haiku-4", "qwen3-max", true, Q_OK, "qwen3-max", 0 },
+    { "claude-x", "", true, Q_OK, "qwen3.7-plus", 0 }, /* no fallback: the first listed */
+    { "claude-opus-4-1", "qwen3.7-plus", true, Q_OK, "qwen3-max", 0 }, /* an alias comes first */
+    { "claude-x-thinking", "qwen3.7-plus", true, Q_OK, "qwen3.7-plus", MODEL_THINKING },
+    { "claude-x", "qwen3.7-plus-search", true, Q_OK, "qwen3.7-plus", MODEL_SEARCH },
+    { "claude-x-search", "qwen3-max", true, Q_BAD_VARIANT, "", 0 },
+    { "claude-x", "gone", true, Q_NO_MODEL, "", 0 },
+    { "claude-x", "qwen3-max", false, Q_OK, "qwen3-max", 0 }, /* not passed on, though the list is not known */
+    { "brand-new", "qwen3-max", false, Q_OK, "brand-new", 0 },
+    { "claude", "qwen3-max", true, Q_NO_MODEL, "", 0 },
+    { "my-claude-x", "qwen3-max", true, Q_NO_MODEL, "", 0 },
+    { "gpt-5", "qwen3-max", true, Q_NO_MODEL, "", 0 },
+    { "qwen3-max", "plain", true, Q_OK, "qwen3-max", 0 },
+    { "", "qwen3-max", true, Q_OK, "qwen3-max", 0 },
+  };
+  struct models *m = models_read(str_z(list));
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct models_want w = { str_z(rows[i].name), str_z(rows[i].fallback), from, to, 1, rows[i].known };
+    struct models_pick p;
+    struct q_error e = Q_ERROR_NONE;
+    t_row = rows[i].name;
+    CHECK_Z(status_row(models_pick_claude(m, &w, &p, &e))->name, status_row(rows[i].st)->name);
+    if(rows[i].st) continue;
+    CHECK_Z(p.id, rows[i].id);
+    CHECK_INT(p.variant, rows[i].variant);
+  }
+  models_unref(m);
+}
+
 static void t_written_one(void)
 {
   struct models *m = models_read(str_z(list));
@@ -231,4 +266,4 @@ static void t_media_abilities(void)
   models_unref(m);
 }
 
-T_MAIN(T(t_media_abilities), T(t_picks), T(t_written_one), T(t_out_of_memory), T(t_written), T(t_shapes))
+T_MAIN(T(t_media_abilities), T(t_picks), T(t_api_6_7_claude), T(t_written_one), T(t_out_of_memory), T(t_written), T(t_shapes))
