@@ -28,6 +28,9 @@
 #include "proto/search.c"
 #include "proto/out.c"
 #include "proto/openai_out.c"
+#include "proto/anthropic_tools.c"
+#include "proto/anthropic_in.c"
+#include "proto/anthropic_out.c"
 #include "proto/qwen_req.c"
 #include "proto/qwen_event.c"
 #include "proto/result_url.c"
@@ -73,6 +76,7 @@
 #include "http/h_asset.c"
 #include "http/h_start.c"
 #include "http/h_chat.c"
+#include "http/h_messages.c"
 
 #include "main/listen.c"
 #include "main/command.c"

@@ -165,7 +165,7 @@ enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order
   strbuf_free(&whole);
   strbuf_json(&c->prompt, strbuf_str(&text));
   if(!st) st = c->prompt.err;
-  if(!st) c->prompt_tokens = tokens_count(strbuf_str(&text)) + 4 * r->msg_n + 2;
+  if(!st) c->out.prompt_tokens = c->prompt_tokens = tokens_count(strbuf_str(&text)) + 4 * r->msg_n + 2;
   if(!st) st = limits_init(&c->limits, r->stop, r->stop_n, r->max_tokens);
   strbuf_free(&text);
   if(!st && o->echo) {

@@ -9,18 +9,13 @@ static uint64_t h_models_hash(struct str s)
   return h;
 }
 
-static bool h_models_anthropic(const struct req *q)
-{
-  return q->anthropic || http1_find(&q->head->headers, S("anthropic-version")).n > 0;
-}
-
 void h_models(struct req *q)
 {
   const char *source;
   struct models *m = app_models(q->app, &source);
   struct strbuf body = STRBUF(16 * 1024 * 1024);
   char extra[128], etag[24];
-  if(h_models_anthropic(q)) models_write_anthropic(m, q->config->simple_model_map, &body);
+  if(q->anthropic) models_write_anthropic(m, q->config->simple_model_map, &body);
   else models_write(m, q->config->simple_model_map, &body);
   snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long)h_models_hash(strbuf_str(&body)));
   snprintf(extra, sizeof extra, "ETag: %s\r\nx-qwen2api-models: %s\r\n", etag, source);
@@ -45,7 +40,7 @@ void h_model(struct req *q)
   if(st) {
     req_fail(q, &e);
   } else {
-    if(h_models_anthropic(q)) models_write_anthropic_one(m, &p, &body);
+    if(q->anthropic) models_write_anthropic_one(m, &p, &body);
     else models_write_one(m, &p, &body);
     req_answer(q, 200, S("application/json"), STR_NONE, strbuf_str(&body));
   }

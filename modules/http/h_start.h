@@ -10,7 +10,8 @@
 struct h_way {
   const struct out_ops *stream, *whole; /* the protocol's writers */
   const char *id_prefix;                /* of the answer's id: "chatcmpl-" */
-  struct str fallback;                  /* model for a request that names none the list knows; empty: DEFAULT_MODEL */
+  struct str fallback;                  /* model for a request that names none; empty: DEFAULT_MODEL */
+  bool anthropic;                       /* headers and statuses are Anthropic's; claude-* names mean the fallback too */
   struct strbuf *echo;                  /* chat_order.echo */
   void (*kept)(void *ctx, const struct out *o); /* chat_order.kept: called exactly once, also when no chat comes to be */
   void *kept_ctx;

@@ -5,6 +5,8 @@
 #include "http/req.h"
 
 void h_chat(struct req *q);
+void h_messages(struct req *q);
+void h_count_tokens(struct req *q);
 void h_models(struct req *q);
 void h_model(struct req *q);
 void h_health(struct req *q);

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "proto/anthropic.h"
 #include "proto/openai.h"
 
 static const struct { int status; const char *words; } reply_words[] = {
@@ -78,26 +79,11 @@ void reply_head(const struct reply *r, struct strbuf *b)
   strbuf_lit(b, "\r\n");
 }
 
-/* Agents back off on 529; every other reason for 503 must be shown instead of retried. */
 int reply_status(const struct q_error *e, bool anthropic)
 {
   int http = status_row(e->st)->http;
-  if(anthropic && e->st == Q_OVERLOADED) return 529;
+  if(anthropic) return anthropic_status(e);
   return http ? http : 500;
-}
-
-void reply_anthropic_error(const struct q_error *e, int status, const char *id, struct strbuf *b)
-{
-  const char *type = status == 401 ? "authentication_error" : status == 403 ? "permission_error" : status == 404 ? "not_found_error"
-                   : status == 413 ? "request_too_large" : status == 429 ? "rate_limit_error" : status == 529 ? "overloaded_error"
-                   : status == 504 ? "timeout_error" : status < 500 ? "invalid_request_error" : "api_error";
-  strbuf_lit(b, "{\"type\":\"error\",\"error\":{\"type\":");
-  strbuf_json(b, str_z(type));
-  strbuf_lit(b, ",\"message\":");
-  strbuf_json(b, str_z(e->msg));
-  strbuf_lit(b, "},\"request_id\":");
-  strbuf_json(b, str_z(id));
-  strbuf_addc(b, '}');
 }
 
 void reply_error(struct reply *r, const struct q_error *e, struct str body, bool head_only, struct strbuf *b)
@@ -106,7 +92,7 @@ void reply_error(struct reply *r, const struct q_error *e, struct str body, bool
   r->status = reply_status(e, r->anthropic);
   r->type = S("application/json");
   if(!body.n) {
-    if(r->anthropic) reply_anthropic_error(e, r->status, r->id ? r->id : "", &own);
+    if(r->anthropic) anthropic_error(e, str_z(r->id ? r->id : ""), &own);
     else openai_error(e, &own);
     body = strbuf_str(&own);
   }

@@ -22,8 +22,6 @@ void reply_head(const struct reply *r, struct strbuf *b);
 /* A whole answer for an error: status, Retry-After, x-should-retry, envelope of the protocol. body (may be empty) replaces
  * the envelope. */
 void reply_error(struct reply *r, const struct q_error *e, struct str body, bool head_only, struct strbuf *b);
-/* Anthropic's error envelope. */
-void reply_anthropic_error(const struct q_error *e, int status, const char *id, struct strbuf *b);
 int reply_status(const struct q_error *e, bool anthropic);
 
 #endif

@@ -17,6 +17,9 @@ static const struct route routes_table[] = {
   { "GET",  "/v1/models",               WHO_KEY,  0, h_models, NULL },
   { "GET",  "/v1/models/*",             WHO_KEY,  0, h_model, NULL },
   { "POST", "/v1/chat/completions",     WHO_KEY, -1, h_chat, NULL },
+  { "POST", "/v1/messages",             WHO_KEY, -1, h_messages, NULL },
+  { "POST", "/v1/messages/count_tokens", WHO_KEY, -1, h_count_tokens, NULL },
+  { "*",    "/v1/messages/batches*",    WHO_KEY,  0, h_not_offered, "message batches" },
   { "POST", "/v1/embeddings",           WHO_KEY,  0, h_not_offered, "embeddings" },
   { "POST", "/v1/moderations",          WHO_KEY,  0, h_not_offered, "moderations" },
   { "*",    "/v1/audio/*",              WHO_KEY,  0, h_not_offered, "audio" },
@@ -307,6 +310,8 @@ void desk_serve(struct desk *d, struct client *c, bool refused)
   q.peer = own.p ? own.p : cr->peer;
   enum q_status st = refused ? Q_BAD_REQUEST : url_path(cr->head->target, &path, &q.query, &q.anthropic);
   q.path = arena_str(q.arena, strbuf_str(&path));
+  bool models = str_eq(q.path, S("/v1/models")) || str_starts(q.path, S("/v1/models/")) || str_eq(q.path, S("/models"));
+  if(models && http1_find(&cr->head->headers, S("anthropic-version")).n) q.anthropic = true; /* the one path that both protocols have */
   q.api = str_starts(q.path, S("/api/"));
   if(st == Q_BAD_REQUEST) req_fail_st(&q, st, NULL, "The request is not acceptable HTTP/1.1.");
   else if(st || !q.path.p) req_fail_st(&q, Q_NOMEM, NULL, "Out of memory.");

@@ -114,5 +114,6 @@ enum q_status url_path(struct str target, struct strbuf *path, struct str *query
     url_drop_front(path, "/anthropic/v1", "/v1");
   }
   url_drop_front(path, "/v1/v1", "/v1");
+  if(path->n >= 12 && memcmp(path->p, "/v1/messages", 12) == 0 && (path->n == 12 || path->p[12] == '/')) *anthropic = true;
   return Q_OK;
 }

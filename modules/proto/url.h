@@ -23,7 +23,8 @@ static inline bool url_tls(const struct url *u) { return str_ieq(u->scheme, S("h
 bool url_query(struct str query, struct str name, struct strbuf *out);
 
 /* A request target to path and query: the query is cut off, percent escapes are decoded, slashes collapse, a trailing
- * slash goes, /v1/v1/x, /openai/v1/x and /api/v1/x become /v1/x, /anthropic/v1/x becomes /v1/x with *anthropic set.
+ * slash goes, /v1/v1/x, /openai/v1/x and /api/v1/x become /v1/x, /anthropic/v1/x becomes /v1/x with *anthropic set;
+ * so it is for /v1/messages and below.
  * Q_BAD_REQUEST: a broken escape, or NUL; "." and ".." segments are not resolved: they match no route. */
 enum q_status url_path(struct str target, struct strbuf *path, struct str *query, bool *anthropic) Q_MUST_USE;
 

@@ -17,6 +17,9 @@
 #define LLVMFuzzerTestOneInput fuzz_openai_in
 #include "../fuzz/fuzz_openai_in.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_anthropic_in
+#include "../fuzz/fuzz_anthropic_in.c"
+#undef LLVMFuzzerTestOneInput
 #define LLVMFuzzerTestOneInput fuzz_limits
 #include "../fuzz/fuzz_limits.c"
 #undef LLVMFuzzerTestOneInput
@@ -82,6 +85,11 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
                         "{\"role\":\"function\",\"extra\":{\"tool_result\":{\"docs\":[{\"url\":\"u\",\"title\":\"t\"}]}}}}]}"),
   SEED(fuzz_qwen_event, "{\"success\":false,\"data\":{\"code\":\"RateLimited\",\"details\":[\"a<b>\",{\"c\":\"d\"}],\"num\":4}}"),
   SEED(fuzz_qwen_event, "{\"data\":{\"choices\":[{\"message\":{\"content\":[\"a\\ud800\",{\"text\":\"b\"}],\"reasoning_content\":\"\\ud83d\\ude00\"}}]}}"),
+  SEED(fuzz_anthropic_in, "{\"system\":[{\"type\":\"text\",\"text\":\"s\",\"cache_control\":{}}],\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\"},{\"type\":\"tool_use\",\"id\":\"t\","
+                         "\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":"
+                         "\"https://h\"}}]},{\"type\":\"text\",\"text\":\"x\"}]}],\"tools\":[{\"type\":\"memory_1\",\"defer\":1}],\"tool_choice\":{\"type\":\"any\"}}"),
+  SEED(fuzz_anthropic_in, "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":[{\"type\":\"search_result\",\"title\":\"t\"}]}}]}],"
+                         "\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"low\",\"format\":{\"type\":\"json_schema\",\"schema\":{}}},\"a b\":1,\"speed\":1}"),
   SEED(fuzz_openai_in, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"assistant\",\"content\":\"<think>x</think>y\"},{\"role\":\"user\",\"name\":\"n\",\"content\":"
                        "[{\"type\":\"text\",\"text\":\"User: a\\nb\"},\"c\"]}],\"stop\":[\"a\"],\"max_tokens\":5,\"thinking\":{\"type\":\"enabled\"}}"),
   SEED(fuzz_limits, "\x12" "ababab" "xxabxababyabab\xe4\xb8\x96\xe4\xb8\x96"),

@@ -45,6 +45,8 @@ static const struct { const char *in, *path, *query; bool anthropic; enum q_stat
   { "/anthropic", "/anthropic", "", true, Q_OK }, { "/anthropics/v1/x", "/anthropics/v1/x", "", false, Q_OK }, { "/anthropic/v1", "/v1", "", true, Q_OK }, { "/anthropic//v1/v1/x/", "/v1/x", "", true, Q_OK },
   { "/openai/v1", "/v1", "", false, Q_OK }, { "/openai/v12/x", "/openai/v12/x", "", false, Q_OK }, { "/%2f%2Fv1%2fmodels", "/v1/models", "", false, Q_OK }, { "/a+b", "/a+b", "", false, Q_OK },
   { "http://h", "/", "", false, Q_OK }, { "HTTP://h//v1/v1/x?q", "/v1/x", "q", false, Q_OK }, { "/a?%zz", "/a", "%zz", false, Q_OK }, { "/a?", "/a", "", false, Q_OK }, { "", "", "", false, Q_OK },
+  { "/v1/messages", "/v1/messages", "", true, Q_OK }, { "/v1/messages/count_tokens?beta=true", "/v1/messages/count_tokens", "beta=true", true, Q_OK },
+  { "/v1/messages_x", "/v1/messages_x", "", false, Q_OK }, { "/v1/v1/messages/", "/v1/messages", "", true, Q_OK },
   { "/a%0", "", "", false, Q_BAD_REQUEST }, { "/a%00b", "", "", false, Q_BAD_REQUEST }, { "/../etc", "/../etc", "", false, Q_OK },
 };
 
