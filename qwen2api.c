@@ -64,6 +64,8 @@
 #include "domain/accounts.c"
 #include "domain/tidy.c"
 #include "domain/gauge.c"
+#include "domain/video_run.c"
+#include "domain/video.c"
 #include "domain/chat.c"
 #include "domain/keeper.c"
 #include "domain/app.c"

@@ -11,6 +11,7 @@
 #include "domain/keeper.h"
 #include "domain/login.h"
 #include "domain/tidy.h"
+#include "domain/video.h"
 
 enum {
   APP_SCRATCH_MAX = 80 * 1024 * 1024,
@@ -179,12 +180,14 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->gauge = gauge_new();
   a->login = login_new(a);
   a->keeper = keeper_new(a);
+  a->videos = videos_new(a);
   enum q_status st = Q_OK;
-  if(!a->jobs || !a->pool || !a->models || !a->login || !a->keeper || !a->gauge) {
+  if(!a->jobs || !a->pool || !a->models || !a->login || !a->keeper || !a->videos || !a->gauge) {
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
   if(!st) st = app_open_store(a, parts, e, exit_code);
+  if(!st) st = videos_load(a->videos, e);
   if(!st) st = app_open_net(a, parts, e, exit_code);
   if(!st) {
     a->keys = keys_open(a->store, config, a->made_key, e);
@@ -246,6 +249,7 @@ static void app_on_pump(struct app_pump *p, void (*fn)(struct app_pump *p))
 static void app_start_keeper(struct app_pump *p)
 {
   keeper_start(p->app->keeper, p);
+  videos_begin(p->app->videos, p);
 }
 
 enum q_status app_start(struct app *a)
@@ -272,6 +276,11 @@ static void app_drain_pump(struct app_pump *p)
 static void app_end_chats(struct app_pump *p)
 {
   chat_end_all(p);
+}
+
+static void app_end_videos(struct app_pump *p)
+{
+  videos_end(p->app->videos);
 }
 
 /* Unused chats of the stock are deleted at the end. */
@@ -317,9 +326,11 @@ void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry)
 {
   atomic_store(&a->draining, true);
   for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_drain_pump);
+  videos_drain(a->videos);
   app_wait(a, grace_ms, hurry, app_open_answers);
   for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_end_chats);
   if(app_open_answers(a)) app_wait(a, 500, hurry, app_open_answers); /* the last bytes of the errors */
+  app_on_pump(&a->pumps[0], app_end_videos);
   app_on_pump(&a->pumps[0], app_drop_stock);
   app_wait(a, APP_TIDY_MS, hurry, app_tidying);
   for(int i = 0; i < a->pump_n; i++) {
@@ -333,6 +344,7 @@ void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry)
 void app_destroy(struct app *a)
 {
   if(!a) return;
+  if(a->videos) videos_end(a->videos);
   jobs_destroy(a->jobs);
   if(a->keeper && a->store && a->seal && a->pool && a->store->ops->lasting && keeper_save(a->keeper))
     LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");
@@ -350,6 +362,7 @@ void app_destroy(struct app *a)
     strbuf_free(&p->scratch);
   }
   keeper_destroy(a->keeper);
+  videos_destroy(a->videos);
   login_destroy(a->login);
   net_destroy(a->net);
   keys_destroy(a->keys);

@@ -634,17 +634,6 @@ void pool_unkeep(struct pool *p, struct account *a)
   pthread_mutex_unlock(&p->lock);
 }
 
-struct account *pool_find(struct pool *p, struct str email)
-{
-  struct account *found = NULL;
-  pthread_mutex_lock(&p->lock);
-  for(int i = 0; i < p->n && !found; i++)
-    if(str_eq(str_z(p->entries[i]->a->email), email)) found = p->entries[i]->a;
-  if(found) found->refs++;
-  pthread_mutex_unlock(&p->lock);
-  return found;
-}
-
 /* ---- looking ---- */
 
 struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms)

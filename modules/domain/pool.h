@@ -116,7 +116,6 @@ bool pool_stock_old(struct pool *p, int64_t now_ms, int64_t max_age_ms, struct a
 void pool_keep(struct pool *p, struct account *a);
 struct account *pool_keep_named(struct pool *p, const char id[17]); /* by account.id; NULL: there is none */
 void pool_unkeep(struct pool *p, struct account *a);
-struct account *pool_find(struct pool *p, struct str email); /* kept; NULL: there is none of that name */
 
 /* ---- for those who look ---- */
 struct pool_counts { int total, usable, by_state[ACCOUNT_STATE_COUNT], leased, waiting; };

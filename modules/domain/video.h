@@ -1,7 +1,7 @@
 /* video.h - video jobs: started at the upstream as a task, looked after until it ends, remembered for a day.
  *
  * Threads: locked; any function from any thread. A job's own steps run on the first pump (the home), by exchanges as a chat's
- *          do: no thread waits for a call or between two looks. Records are written in app->jobs.
+ *          do: no thread waits for a call or between two looks. Records are written in app->jobs, moments later.
  * Time:    a task is looked at after 1, 2 and 5 s, then every poll_ms (10 s), for at most 20 min; before that the rules of
  *          chat.h hold (90 s for the last attempt, QUEUE_TIMEOUT in the line). Ended jobs are kept for 24 h.
  * Retries: until the upstream has taken the task, or may have (the request left us whole and no answer came), as chat.h says;
