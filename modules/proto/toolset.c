@@ -1,8 +1,12 @@
 #include "proto/toolset.h"
 
 #include "base/mem.h"
+#include "proto/fit.h"
+#include "proto/json_fix.h"
+#include "proto/schema.h"
+#include "proto/signature.h"
 
-enum { TOOLSET_ARENA_MAX = 64 * 1024 * 1024 };
+enum { TOOLSET_ARENA_MAX = 64 * 1024 * 1024, TOOLSET_LIST_MAX = 24000, TOOLSET_NAME_MAX = 256 };
 
 /* ---- copies ---- */
 
@@ -79,18 +83,27 @@ static void toolset_attribute(struct str s, struct strbuf *out)
   }
 }
 
+static void toolset_neutral_json(struct str text, struct strbuf *out)
+{
+  struct strbuf quoted = STRBUF(TOOLSET_ARENA_MAX);
+  strbuf_json(&quoted, text);
+  if(quoted.err && !out->err) out->err = quoted.err;
+  toolset_neutral(strbuf_str(&quoted), out);
+  strbuf_free(&quoted);
+}
+
 void toolset_call_text(const struct chat_call *c, struct strbuf *out)
 {
   struct arena a = ARENA(TOOLSET_ARENA_MAX);
   const struct json *args = c->args.n ? json_parse(&a, c->args, 512, NULL) : NULL;
   strbuf_lit(out, "<q2a_call>\n{\"id\":");
-  strbuf_json(out, c->id);
+  toolset_neutral_json(c->id, out);
   strbuf_lit(out, ",\"name\":");
-  strbuf_json(out, c->name);
+  toolset_neutral_json(c->name, out);
   strbuf_lit(out, ",\"arguments\":");
   if(json_is(args, JSON_OBJECT)) toolset_neutral(str_trim(c->args), out);
   else if(c->args.n == 0) strbuf_lit(out, "{}");
-  else strbuf_json(out, c->args);
+  else toolset_neutral_json(c->args, out);
   strbuf_lit(out, "}\n</q2a_call>");
   arena_free(&a);
 }
@@ -110,27 +123,133 @@ void toolset_result_text(struct str id, struct str name, bool failed, struct str
 
 /* ---- what the model is told ---- */
 
-void toolset_contract(const struct toolset *s, bool aliased, struct strbuf *out)
+/* From full to bare: descriptions go first, then depth and what is optional; names and required parameters stay in each. */
+static const struct toolset_detail { size_t words; struct signature how; } toolset_details[] = {
+  { 1024, { 6, 300, false } }, { 1024, { 6, 100, false } }, { 400, { 6, 60, false } }, { 160, { 6, 30, false } }, { 60, { 6, 0, false } },
+  { 0, { 6, 0, false } },      { 0, { 3, 0, false } },      { 0, { 1, 0, false } },    { 0, { 1, 0, true } },
+};
+enum { TOOLSET_DETAILS = sizeof toolset_details / sizeof toolset_details[0] };
+
+static size_t toolset_chars(struct str s)
 {
-  strbuf_lit(out, "Tools:\n");
-  for(int i = 0; i < s->n; i++) {
-    strbuf_addz(out, aliased ? "- t_" : "- ");
-    strbuf_adds(out, s->v[i].name);
-    strbuf_lit(out, ": ");
-    strbuf_adds(out, s->v[i].description);
-    if(s->v[i].schema) {
-      strbuf_lit(out, " Arguments: ");
-      json_write(s->v[i].schema, out);
+  size_t n = 0;
+  for(size_t i = 0; i < s.n; i++) n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+  return n;
+}
+
+/* The first max characters of a description, with a mark where it was cut. */
+static void toolset_words(struct str s, size_t max, struct strbuf *out)
+{
+  size_t i = 0, chars = 0;
+  s = str_trim(s);
+  for(; i < s.n; i++)
+    if(((unsigned char)s.p[i] & 0xc0) != 0x80 && chars++ == max) break;
+  strbuf_add(out, s.p, i);
+  if(i < s.n) strbuf_lit(out, "...");
+}
+
+static void toolset_list(const struct toolset *s, bool aliased, const struct toolset_detail *d, struct strbuf *out)
+{
+  for(int i = 0; i < s->n && !out->err; i++) {
+    const struct chat_tool *t = &s->v[i];
+    strbuf_addz(out, aliased ? "\n## t_" : "\n## ");
+    strbuf_adds(out, t->name);
+    strbuf_addc(out, '\n');
+    if(d->words && str_trim(t->description).n) {
+      toolset_words(t->description, d->words, out);
+      strbuf_addc(out, '\n');
     }
+    strbuf_lit(out, "arguments: ");
+    if(t->custom) strbuf_lit(out, "{\n  input: string, // the whole input as raw text\n}");
+    else signature_write(&d->how, t->schema, out);
     strbuf_addc(out, '\n');
   }
-  strbuf_lit(out, "To call a tool, write exactly:\n<q2a_call>\n{\"name\":\"NAME\",\"arguments\":{}}\n</q2a_call>\n");
+}
+
+/* The most detailed list within the limit; the barest one, if none is. */
+static void toolset_fitting_list(const struct toolset *s, bool aliased, struct strbuf *list)
+{
+  for(int i = 0; i < TOOLSET_DETAILS; i++) {
+    list->max = i + 1 < TOOLSET_DETAILS ? 4 * TOOLSET_LIST_MAX : TOOLSET_ARENA_MAX;
+    strbuf_clear(list);
+    toolset_list(s, aliased, &toolset_details[i], list);
+    if(list->err == Q_NOMEM || (!list->err && toolset_chars(strbuf_str(list)) <= TOOLSET_LIST_MAX)) return;
+  }
+}
+
+static void toolset_name(const struct toolset *s, int i, bool aliased, struct strbuf *out)
+{
+  if(aliased) strbuf_lit(out, "t_");
+  toolset_neutral(s->v[i].name, out);
+}
+
+/* A call of the first tool with its first required arguments, as an example of the form. */
+static void toolset_example(const struct toolset *s, bool aliased, struct strbuf *out)
+{
+  const struct json *root = s->v[0].schema, *known = json_get(schema_deref(root, root), "properties");
+  struct strbuf name = STRBUF(TOOLSET_ARENA_MAX);
+  int n = 0;
+  toolset_name(s, 0, aliased, &name);
+  strbuf_lit(out, "<q2a_call>\n{\"name\":");
+  strbuf_json(out, strbuf_str(&name));
+  strbuf_lit(out, ",\"arguments\":{");
+  if(s->v[0].custom) strbuf_lit(out, "\"input\":\"...\"");
+  for json_each(need, json_get(schema_deref(root, root), "required")) {
+    const struct json *p = schema_member(known, json_str(need));
+    unsigned types = schema_types(root, p);
+    if(!p || n == 3) continue;
+    if(n++) strbuf_addc(out, ',');
+    toolset_neutral_json(p->key, out);
+    strbuf_addz(out, types & SCHEMA_STRING || !types ? ":\"...\"" : types & SCHEMA_NUMBER ? ":1" : types & SCHEMA_ARRAY ? ":[]" :
+                     types & SCHEMA_OBJECT ? ":{}" : ":true");
+  }
+  strbuf_lit(out, "}}\n</q2a_call>\n");
+  strbuf_free(&name);
+}
+
+/* What the choice demands, as a sentence; nothing where the model is free. */
+static void toolset_demand(const struct toolset *s, bool aliased, struct strbuf *out)
+{
+  if(s->choice == TOOL_REQUIRED) strbuf_lit(out, "You must call at least one tool now.");
+  if(s->choice != TOOL_NAMED) return;
+  strbuf_lit(out, "You must call exactly `");
+  toolset_name(s, 0, aliased, out);
+  strbuf_lit(out, "` now, nothing else.");
+}
+
+void toolset_contract(const struct toolset *s, bool aliased, struct strbuf *out)
+{
+  struct strbuf list = STRBUF(0);
+  toolset_fitting_list(s, aliased, &list);
+  if(list.err && !out->err) out->err = list.err;
+  strbuf_lit(out, "# Tools\nYou can call the tools listed here. A parameter marked with '?' is optional, '=' gives its default.\n");
+  toolset_neutral(strbuf_str(&list), out);
+  strbuf_free(&list);
+  strbuf_lit(out, "\nTo call a tool, write exactly:\n");
+  if(s->n) toolset_example(s, aliased, out);
+  strbuf_lit(out, "Rules for calls:\n- Write nothing after the last block.\n");
+  strbuf_addz(out, s->one_call ? "- Write exactly one block.\n" : "- Write several blocks, one after the other, for several independent calls.\n");
+  strbuf_lit(out, "- Between the tags stands one valid JSON object; newlines inside strings are written as \\n, quotes as \\\".\n"
+                  "- Use only the names listed above, exactly as they are written there.\n"
+                  "- If a required value is unknown, ask the user instead of guessing it.\n"
+                  "- The tools are executed by the client after your answer, and each result comes back as <q2a_result>; "
+                  "never say that a tool is unavailable and never write a result yourself.\n"
+                  "- Put no code fence around a call.\n");
+  if(s->choice == TOOL_AUTO) return;
+  strbuf_lit(out, "- ");
+  toolset_demand(s, aliased, out);
+  strbuf_addc(out, '\n');
 }
 
 void toolset_reminder(const struct toolset *s, bool aliased, struct strbuf *out)
 {
-  (void)aliased;
-  strbuf_addz(out, s->choice == TOOL_AUTO ? "Tools can be called as described above." : "A tool must be called now, as described above.");
+  strbuf_lit(out, "(To call a tool, write <q2a_call>{\"name\":\"");
+  if(s->n == 1) toolset_name(s, 0, aliased, out);
+  else strbuf_addz(out, aliased ? "t_..." : "...");
+  strbuf_lit(out, "\",\"arguments\":{...}}</q2a_call> as described above.");
+  if(s->choice != TOOL_AUTO) strbuf_addc(out, ' ');
+  toolset_demand(s, aliased, out);
+  strbuf_addc(out, ')');
 }
 
 /* ---- what the model meant ---- */
@@ -151,7 +270,7 @@ static bool toolset_alike(struct str a, struct str b)
   }
 }
 
-int toolset_find(const struct toolset *s, struct str name)
+static int toolset_lookup(const struct toolset *s, struct str name)
 {
   int found = -1, alike = 0;
   for(int i = 0; i < s->n; i++)
@@ -160,6 +279,78 @@ int toolset_find(const struct toolset *s, struct str name)
     if(str_ieq(s->v[i].name, name)) return i;
   for(int i = 0; i < s->n; i++)
     if(toolset_alike(s->v[i].name, name)) found = i, alike++;
-  if(alike == 1) return found;
-  return str_istarts(name, S("t_")) ? toolset_find(s, str_sub(name, 2, name.n)) : -1;
+  return alike == 1 ? found : -1;
+}
+
+int toolset_find(const struct toolset *s, struct str name)
+{
+  name = str_trim(name);
+  if(!name.n || name.n > TOOLSET_NAME_MAX) return -1;
+  int found = toolset_lookup(s, name);
+  return found < 0 && str_istarts(name, S("t_")) ? toolset_lookup(s, str_sub(name, 2, name.n)) : found;
+}
+
+/* The raw text of a custom tool: its argument `input`, or what stands in its place. A text is taken for an object only if it is
+ * cleanly one with an `input`: raw text may well look like JSON. */
+static enum q_status toolset_input(const struct json *args, struct arena *a, struct strbuf *out)
+{
+  struct json_error e = { .expected = "" };
+  const struct json *inner = json_is(args, JSON_STRING) ? json_parse(a, args->text, JSON_FIX_DEPTH, &e) : NULL;
+  if(!e.expected) return Q_NOMEM;
+  if(json_get(inner, "input")) args = inner;
+  const struct json *input = json_get(args, "input");
+  if(!input && json_is(args, JSON_OBJECT) && args->count == 1) input = args->child;
+  if(!input) input = args;
+  if(json_is(input, JSON_STRING)) strbuf_adds(out, input->text);
+  else if(!json_absent(input) && !(json_is(input, JSON_OBJECT) && !input->count)) json_write(input, out);
+  return out->err;
+}
+
+/* The object that args is or holds as a text. */
+static enum q_status toolset_object(const struct json *args, struct arena *a, const struct json **object)
+{
+  static const struct json none = { .type = JSON_OBJECT };
+  *object = args;
+  if(json_absent(args) || (json_is(args, JSON_STRING) && !str_trim(args->text).n)) *object = &none;
+  else if(json_is(args, JSON_STRING)) {
+    enum q_status st = json_fix(a, args->text, object, NULL);
+    if(st) return st == Q_NOMEM ? st : Q_BAD_VALUE;
+  }
+  return json_is(*object, JSON_OBJECT) ? Q_OK : Q_BAD_VALUE;
+}
+
+static enum q_status toolset_strict(const struct chat_tool *t, struct str args, struct arena *a, struct q_error *why)
+{
+  struct schema_fault fault;
+  const struct json *v = json_parse(a, args, JSON_FIX_DEPTH + 2, NULL);
+  if(!v) return Q_NOMEM;
+  if(schema_check(t->schema, v, &fault)) return Q_OK;
+  return status_fail(why, Q_BAD_VALUE, NULL, "The arguments of '%.*s' break its schema: %s %s.", STR_F(str_sub(t->name, 0, 100)),
+                     fault.pointer[0] ? fault.pointer : "the object", fault.words);
+}
+
+enum q_status toolset_args(const struct toolset *s, int tool, const struct json *args, struct arena *a, struct strbuf *out,
+                           struct q_error *why)
+{
+  const struct chat_tool *t = &s->v[tool];
+  const struct json *object = args;
+  size_t from = out->n;
+  if(t->custom) return toolset_input(args, a, out);
+  enum q_status st = toolset_object(args, a, &object);
+  if(st == Q_BAD_VALUE)
+    return status_fail(why, st, NULL, "The arguments of '%.*s' are no JSON object.", STR_F(str_sub(t->name, 0, 100)));
+  if(!st) fit_value(t->schema, object, a, out);
+  if(!st) st = out->err;
+  if(st || !t->strict) return st;
+  struct str own = arena_str(a, str_sub(strbuf_str(out), from, out->n));
+  return own.p ? toolset_strict(t, own, a, why) : Q_NOMEM;
+}
+
+void toolset_raw_value(const struct toolset *s, int tool, struct str param, struct str raw, struct strbuf *out)
+{
+  if(str_starts(raw, S("\r\n"))) raw = str_sub(raw, 2, raw.n);
+  else if(str_starts(raw, S("\n"))) raw = str_sub(raw, 1, raw.n);
+  if(str_ends(raw, S("\n"))) raw.n -= str_ends(raw, S("\r\n")) ? 2 : 1;
+  if(s->v[tool].custom) strbuf_json(out, raw);
+  else fit_raw(s->v[tool].schema, param, raw, out);
 }
