@@ -33,6 +33,7 @@
   X(Q_MEDIA_REFUSED,   400, "invalid_request_error",    "media_fetch_refused",       false, "media address refused") \
   X(Q_FILTER,          400, "invalid_request_error",    "content_filter",            false, "refused by content inspection") \
   X(Q_TOO_LONG,        400, "invalid_request_error",    "context_length_exceeded",   false, "prompt too long for the model") \
+  X(Q_NO_PREVIOUS,     400, "invalid_request_error",    "previous_response_not_found", false, "unknown previous response") \
   X(Q_NO_KEY,          401, "invalid_request_error",    "missing_api_key",           false, "no key")         \
   X(Q_BAD_KEY,         401, "invalid_request_error",    "invalid_api_key",           false, "wrong key")      \
   X(Q_NOT_ADMIN,       403, "permission_error",         "admin_required",            false, "admin key needed") \

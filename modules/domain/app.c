@@ -10,6 +10,7 @@
 #include "domain/chat.h"
 #include "domain/keeper.h"
 #include "domain/login.h"
+#include "domain/responses.h"
 #include "domain/tidy.h"
 #include "domain/video.h"
 
@@ -178,11 +179,12 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->pool = pool_new(&pc);
   a->models = models_builtin();
   a->gauge = gauge_new();
+  a->responses = responses_new();
   a->login = login_new(a);
   a->keeper = keeper_new(a);
   a->videos = videos_new(a);
   enum q_status st = Q_OK;
-  if(!a->jobs || !a->pool || !a->models || !a->login || !a->keeper || !a->videos || !a->gauge) {
+  if(!a->jobs || !a->pool || !a->models || !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge) {
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
@@ -364,6 +366,7 @@ void app_destroy(struct app *a)
   keeper_destroy(a->keeper);
   videos_destroy(a->videos);
   login_destroy(a->login);
+  responses_destroy(a->responses);
   net_destroy(a->net);
   keys_destroy(a->keys);
   pool_destroy(a->pool);

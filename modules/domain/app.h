@@ -33,6 +33,7 @@ struct keeper;
 struct chat;
 struct tidy;
 struct videos;
+struct responses;
 
 /* One event loop and what is its own. */
 struct app_pump {
@@ -62,6 +63,7 @@ struct app {
   struct seal *seal;
   struct keys *keys;
   struct pool *pool;
+  struct responses *responses; /* answers kept for their clients */
   struct login *login;
   struct keeper *keeper;
   struct videos *videos;

@@ -32,6 +32,7 @@ void req_answer(struct req *q, int status, struct str type, struct str extra, st
 /* asset: static memory, sent as it is behind the head. */
 void req_answer_static(struct req *q, int status, struct str type, struct str extra, struct str asset);
 void req_fail(struct req *q, const struct q_error *e);
+void req_fail_extra(struct req *q, const struct q_error *e, struct str extra); /* with more header lines */
 void req_fail_st(struct req *q, enum q_status st, const char *param, const char *words);
 /* Reads the body as JSON; answers the trouble itself and returns NULL. */
 const struct json *req_json(struct req *q);

@@ -20,6 +20,20 @@ static const struct route routes_table[] = {
   { "POST", "/v1/messages",             WHO_KEY, -1, h_messages, NULL },
   { "POST", "/v1/messages/count_tokens", WHO_KEY, -1, h_count_tokens, NULL },
   { "*",    "/v1/messages/batches*",    WHO_KEY,  0, h_not_offered, "message batches" },
+  { "*",    "/v1/chat/completions/*",   WHO_KEY,  0, h_not_offered, "stored chat completions" },
+  { "GET",  "/v1/chat/completions",     WHO_KEY,  0, h_not_offered, "stored chat completions" },
+  { "POST", "/v1/completions",          WHO_KEY, -1, h_completions, NULL },
+  { "POST", "/v1/responses",            WHO_KEY, -1, h_responses, NULL },
+  { "GET",  "/v1/responses",            WHO_KEY,  0, h_responses_upgrade, NULL },
+  { "POST", "/v1/responses/input_tokens", WHO_KEY, -1, h_responses_tokens, NULL },
+  { "GET",  "/v1/responses/*",          WHO_KEY,  0, h_responses_get, NULL },
+  { "DELETE", "/v1/responses/*",        WHO_KEY,  0, h_responses_delete, NULL },
+  { "POST", "/v1/responses/*",          WHO_KEY, 16 * 1024, h_responses_cancel, NULL },
+  { "GET",  "/v1/dashboard/billing/subscription", WHO_KEY, 0, h_subscription, NULL },
+  { "GET",  "/v1/dashboard/billing/usage", WHO_KEY, 0, h_billing_usage, NULL },
+  { "GET",  "/dashboard/billing/subscription", WHO_KEY, 0, h_subscription, NULL },
+  { "GET",  "/dashboard/billing/usage", WHO_KEY,  0, h_billing_usage, NULL },
+  { "GET",  "/v1/usage",                WHO_KEY,  0, h_usage, NULL },
   { "POST", "/v1/embeddings",           WHO_KEY,  0, h_not_offered, "embeddings" },
   { "POST", "/v1/moderations",          WHO_KEY,  0, h_not_offered, "moderations" },
   { "*",    "/v1/audio/*",              WHO_KEY,  0, h_not_offered, "audio" },
@@ -79,7 +93,7 @@ void req_answer_static(struct req *q, int status, struct str type, struct str ex
   req_send(q, &r, STR_NONE, asset);
 }
 
-static void req_fail_extra(struct req *q, const struct q_error *e, struct str extra)
+void req_fail_extra(struct req *q, const struct q_error *e, struct str extra)
 {
   struct strbuf b = STRBUF(128 * 1024);
   struct reply r = req_reply(q, 0, STR_NONE, extra);

@@ -16,5 +16,5 @@ void out_forget(struct out *o)
 {
   for(int i = 0; i < 7; i++) strbuf_clear(out_builders(o, i)); /* the constant ones stay */
   o->source_n = o->calls = o->item_n = 0;
-  o->think_open = o->think_closed = o->any_text = o->any_think = false;
+  o->think_open = o->think_closed = o->any_text = o->any_think = o->item_open = false;
 }

@@ -41,6 +41,7 @@ struct out {
   struct strbuf echo;        /* protocol's own: what of the request the answer repeats; owned */
   /* Set by the caller before finish: */
   struct str stop_hit;       /* the stop string that ended the text, or empty */
+  int64_t ended_s;           /* 0: not told, created_s stands for it */
   /* Set by end of a protocol that keeps answers: the whole object, as it is stored; owned. */
   struct strbuf final;
   /* State of the writer: */
@@ -56,6 +57,7 @@ struct out {
   struct strbuf call_buf;    /* calls, comma separated objects */
   struct strbuf items;       /* protocol's own */
   int item_n, sequence;      /* protocol's own */
+  bool item_open;            /* protocol's own: an item of the answer is begun and not ended */
 };
 
 struct out_ops {

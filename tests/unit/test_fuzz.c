@@ -20,6 +20,9 @@
 #define LLVMFuzzerTestOneInput fuzz_anthropic_in
 #include "../fuzz/fuzz_anthropic_in.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_responses_in
+#include "../fuzz/fuzz_responses_in.c"
+#undef LLVMFuzzerTestOneInput
 #define LLVMFuzzerTestOneInput fuzz_limits
 #include "../fuzz/fuzz_limits.c"
 #undef LLVMFuzzerTestOneInput
@@ -92,6 +95,10 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
                          "\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"low\",\"format\":{\"type\":\"json_schema\",\"schema\":{}}},\"a b\":1,\"speed\":1}"),
   SEED(fuzz_openai_in, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"assistant\",\"content\":\"<think>x</think>y\"},{\"role\":\"user\",\"name\":\"n\",\"content\":"
                        "[{\"type\":\"text\",\"text\":\"User: a\\nb\"},\"c\"]}],\"stop\":[\"a\"],\"max_tokens\":5,\"thinking\":{\"type\":\"enabled\"}}"),
+  SEED(fuzz_responses_in, "{\"instructions\":\"s\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"a\"}]},{\"id\":\"msg_1\"},{\"type\":\"custom_tool_call\","
+                          "\"call_id\":\"c\",\"name\":\"f\",\"input\":\"x\"},{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":[\"y\"]}],\"tools\":[{\"type\":\"namespace\",\"name\":\"g\","
+                          "\"tools\":[{\"type\":\"function\",\"name\":\"f\"}]},{\"type\":\"mcp\"}],\"tool_choice\":{\"type\":\"function\",\"name\":\"f\"},\"text\":{\"format\":{\"type\":\"text\"}}}"),
+  SEED(fuzz_responses_in, "{\"prompt\":[\"a\"],\"n\":2,\"echo\":false,\"stop\":\"x\",\"input\":\"b\",\"include\":[\"c\"],\"reasoning\":{\"effort\":\"low\"},\"temperature\":1}"),
   SEED(fuzz_limits, "\x12" "ababab" "xxabxababyabab\xe4\xb8\x96\xe4\xb8\x96"),
   SEED(fuzz_limits, "\x01" "END##\n" "the E EN E# text ## ENd #\n END"),
   SEED(fuzz_inflate, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x04\x00\x43\xbe\xb7\xe8\x01\x00\x00\x00" "rest"),
