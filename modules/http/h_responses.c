@@ -9,7 +9,8 @@
 
 enum { H_RESPONSES_LIST_MAX = 100, H_RESPONSES_LIST = 20, H_RESPONSES_DEPTH = 512, H_RESPONSES_ECHO = 256 * 1024 * 1024 };
 
-/* ---- what earlier answers tell: held until the request was read ---- */
+/* ---- what earlier answers tell: held until the request was read. Not in the request's arena: that may be gone when h_start()
+ * returns ---- */
 
 struct h_held {
   struct h_held *next;
@@ -28,7 +29,7 @@ struct h_past {
 /* Takes the reference over. NULL: out of memory; the reference is given back. */
 static struct h_held *h_past_hold(struct h_past *p, const struct response *r)
 {
-  struct h_held *h = arena_alloc(p->q->arena, sizeof *h);
+  struct h_held *h = mem_alloc(sizeof *h);
   if(!h) {
     responses_unref(p->q->app->responses, r);
     p->no_memory = true;
@@ -41,8 +42,12 @@ static struct h_held *h_past_hold(struct h_past *p, const struct response *r)
 
 static void h_past_free(struct h_past *p)
 {
-  for(struct h_held *h = p->held; h; h = h->next) responses_unref(p->q->app->responses, h->r);
-  p->held = NULL;
+  while(p->held) {
+    struct h_held *h = p->held;
+    p->held = h->next;
+    responses_unref(p->q->app->responses, h->r);
+    mem_free(h);
+  }
 }
 
 /* The conversation that ends with the response: input and output of each answer, oldest first. */

@@ -167,8 +167,8 @@ await test('retrieve, input_items, cancel, delete', async () => {
   equal([e.status, e.type], [400, 'invalid_request_error'], 'not in the background');
   for (const other of [of(gw, { apiKey: USER_KEY })]) equal((await failure(other.responses.retrieve(made.id))).status, 404, "another key's");
   equal((await (await fetch(`${gw.v1}/responses/${made.id}`, { method: 'DELETE', headers: auth() })).json()), { id: made.id, object: 'response', deleted: true });
-  for (const call of [client.responses.retrieve(made.id), client.responses.cancel(made.id), client.responses.inputItems.list(made.id)]) {
-    const gone = await failure(call);
+  for (const call of [() => client.responses.retrieve(made.id), () => client.responses.cancel(made.id), () => client.responses.inputItems.list(made.id)]) {
+    const gone = await failure(call());
     equal([gone.status, gone.code], [404, 'not_found']);
   }
   equal((await failure(client.responses.delete(made.id))).status, 404);

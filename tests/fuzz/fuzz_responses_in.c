@@ -13,11 +13,13 @@ static const struct json *fuzz_responses_item(void *ctx, struct str id)
 
 static void fuzz_responses_fold(const struct chat_req *r)
 {
-  struct strbuf out = STRBUF(64 << 20), document = STRBUF(64 << 20);
+  struct strbuf out = STRBUF(64 << 20), document = STRBUF(64 << 20), whole = STRBUF(64 << 20);
   struct toolset *tools = r->tool_n ? toolset_new(r) : NULL;
-  struct fold f = { .req = r, .tools = tools, .history_files = 5, .inline_bytes = 100, .prompt = &out, .document = &document };
+  struct fold f = { .req = r, .tools = tools, .history_files = 5, .inline_bytes = 100, .prompt = &out, .document = &document,
+                    .whole = &whole };
   if(fold_run(&f) == Q_BAD_VALUE && f.file_n < FOLD_FILES_MAX) __builtin_trap();
   toolset_destroy(tools);
+  strbuf_free(&whole);
   strbuf_free(&document);
   strbuf_free(&out);
 }
