@@ -72,7 +72,7 @@ struct str str_sub(struct str s, size_t from, size_t n)
 {
   if(from > s.n) from = s.n;
   if(n > s.n - from) n = s.n - from;
-  return str_of(s.p + from, n);
+  return str_of(from ? s.p + from : s.p, n); /* nothing is added to NULL */
 }
 
 struct str str_cut(struct str *s, char sep)

@@ -62,8 +62,9 @@ static struct str json_fix_unfence(struct str s)
 
 struct str json_fix_find(struct str text)
 {
-  const char *start = json_fix_start(text), *end = text.p + text.n;
+  const char *start = json_fix_start(text);
   if(!start) return json_fix_unfence(text);
+  const char *end = text.p + text.n;
   return str_of(start, (size_t)(json_fix_balance(start, end) - start));
 }
 

@@ -85,7 +85,7 @@ static size_t toolcall_plain(struct str s)
 
 static struct str toolcall_live(const struct toolcall_impl *m)
 {
-  return str_of(m->held.p + m->at, m->held.n - m->at);
+  return str_sub(strbuf_str(&m->held), m->at, m->held.n);
 }
 
 static void toolcall_drop(struct toolcall_impl *m, size_t n)

@@ -32,6 +32,15 @@
 #define LLVMFuzzerTestOneInput fuzz_multipart
 #include "../fuzz/fuzz_multipart.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_json_fix
+#include "../fuzz/fuzz_json_fix.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_schema
+#include "../fuzz/fuzz_schema.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_toolcall
+#include "../fuzz/fuzz_toolcall.c"
+#undef LLVMFuzzerTestOneInput
 
 #include "base/mem.h"
 #include "t.h"
@@ -106,6 +115,15 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
   SEED(fuzz_multipart, "XX\n--XX\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\nContent-Type: x\r\n\r\nv\r\n--X\r\n--XX\r\nContent-Disposition: form-data; name=b\r\n\r\n\r\n--XX--\r\n"),
   SEED(fuzz_qwen_event, "{\"choices\":[{\"delta\":{\"phase\":\"tool_call\",\"function_id\":\"f\",\"function_call\":{\"name\":\"n\",\"arguments\":\"{\\\"a\\\":1}\"}}}]}\n{\"choices\":[{\"delta\":"
                         "{\"role\":\"function\",\"phase\":\"image_gen_tool\",\"extra\":{\"image_list\":[{\"image\":\"https://h/p\"},{\"file_path\":\"f\"}]},\"status\":\"finished\"}}]}"),
+  SEED(fuzz_json_fix, "x ```json\n{'a': True, b_c: [1,2,], \"d\"\xef\xbc\x9a\xe2\x80\x9c" "e\xe2\x80\x9d, \"f\":\"g \"h\" \\d\n\", }"),
+  SEED(fuzz_json_fix, "{\"a\":[1,{\"b\":\"c\",\"d\":[null"),
+  SEED(fuzz_schema, "{\"$defs\":{\"s\":{\"type\":\"string\"}},\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/s\"},\"l_m\":{\"items\":{\"type\":\"integer\"},\"type\":\"array\"},\"o\":{\"$ref\":\"#\"}},"
+                    "\"required\":[\"a\"],\"additionalProperties\":false}\n{\"A\":1,\"lM\":\"[\\\"2\\\"]\",\"o\":{\"a\":{}},\"x\":1}"),
+  SEED(fuzz_schema, "{\"anyOf\":[{\"enum\":[1,\"a\"]},{\"type\":[\"boolean\",\"null\"],\"default\":2,\"description\":\"d\"},{\"prefixItems\":[{\"minLength\":2}],\"maxItems\":1}],\"oneOf\":[{\"const\":{}}]}\n[\"x\",\"true\"]"),
+  SEED(fuzz_toolcall, "\x07Hi <q2a_ca</q2a_call> `a` \n<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"</q2a_call>\"}}</q2a_call></tool_call>\n"),
+  SEED(fuzz_toolcall, "\x02<tool_call>\n<function=f><parameter=n>\n12\n</parameter><parameter=a>x</function></tool_call> b"),
+  SEED(fuzz_toolcall, "\x01```json\n{\"name\":\"get_w\",\"args\":\"{'n':'1'}\"}\n```x <tool_use name=\"raw\">{\"input\":\"a \"b\" c\"}</tool_use>"),
+  SEED(fuzz_toolcall, "\x08Tool f does not exist.<function_calls>\n<invoke name='f'><parameter name='a'>1</parameter></invoke></function_calls>"),
 #undef SEED
 };
 
