@@ -35,7 +35,7 @@
  *     gzip_bad huge too_huge deep (n=)
  *   Faults: slow (s= ms= quiet=1), stall (created, then silence), stall_head (only the head), stall_midway, drop (three
  *     deltas, reset), drop_clean, drop_early (no answer), empty, created_only, err_in_stream, err_midway, fail_in_sse
- *     (after=), moderation (after=), expired (once), in_progress (twice)
+ *     (after=), moderation (after= ms=), expired (once), in_progress (twice)
  *   Pictures: image (n= list=1 phase= ms=), image_two, image_edit, image_foreign (evil.example.test), image_captcha,
  *     image_tool (n= file=1 ms=), image_inline (within a text), image_markdown, image_none (chat detail has it after
  *     polls= (3) looks), image_refusal, image_text. All: host=, u= (the folder, see cdn), url= (base64, replaces it)

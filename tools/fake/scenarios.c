@@ -222,6 +222,7 @@ static void sc_moderation(const char *args, const struct buf *prompt)
   (void)prompt;
   ev_created();
   ev_normal(0, (size_t)param(args, "after", 0) % 6);
+  wait_ms((int)param(args, "ms", 0));
   ev("{\"error\":{\"code\":\"data_inspection_failed\",\"details\":\"Content security warning: inappropriate "
      "content\"}}");
   play_end(STEP_END);
