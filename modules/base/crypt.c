@@ -21,15 +21,42 @@ void crypt_sha256(struct str in, unsigned char out[32])
   crypt_sha256_2(in, STR_NONE, out);
 }
 
-void crypt_hmac(struct str key, struct str in, unsigned char out[32])
+_Static_assert(sizeof(br_sha256_context) <= sizeof(struct crypt_sha), "the hash does not fit its face");
+
+void crypt_sha_init(struct crypt_sha *h)
+{
+  br_sha256_init((br_sha256_context *)(void *)h);
+}
+
+void crypt_sha_add(struct crypt_sha *h, struct str in)
+{
+  br_sha256_update((br_sha256_context *)(void *)h, in.p, in.n);
+}
+
+void crypt_sha_out(const struct crypt_sha *h, unsigned char out[32])
+{
+  br_sha256_out((const br_sha256_context *)(const void *)h, out);
+}
+
+static void crypt_hmac_with(const br_hash_class *hash, struct str key, struct str in, unsigned char *out)
 {
   br_hmac_key_context k;
   br_hmac_context h;
-  br_hmac_key_init(&k, &br_sha256_vtable, key.p, key.n);
+  br_hmac_key_init(&k, hash, key.p, key.n);
   br_hmac_init(&h, &k, 0);
   br_hmac_update(&h, in.p, in.n);
   br_hmac_out(&h, out);
   crypt_wipe(&k, sizeof k);
+}
+
+void crypt_hmac(struct str key, struct str in, unsigned char out[32])
+{
+  crypt_hmac_with(&br_sha256_vtable, key, in, out);
+}
+
+void crypt_hmac_sha1(struct str key, struct str in, unsigned char out[20])
+{
+  crypt_hmac_with(&br_sha1_vtable, key, in, out);
 }
 
 void crypt_hkdf(struct str key, struct str salt, struct str info, unsigned char *out, size_t n)

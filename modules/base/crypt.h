@@ -10,7 +10,14 @@
 void crypt_sha256(struct str in, unsigned char out[32]);
 void crypt_sha256_2(struct str a, struct str b, unsigned char out[32]); /* of a followed by b */
 void crypt_hmac(struct str key, struct str in, unsigned char out[32]);
+void crypt_hmac_sha1(struct str key, struct str in, unsigned char out[20]); /* for old signatures only */
 void crypt_hkdf(struct str key, struct str salt, struct str info, unsigned char *out, size_t n);
+
+/* SHA-256 of what comes piece by piece. */
+struct crypt_sha { uint64_t opaque[16]; };
+void crypt_sha_init(struct crypt_sha *h);
+void crypt_sha_add(struct crypt_sha *h, struct str in);
+void crypt_sha_out(const struct crypt_sha *h, unsigned char out[32]);
 
 enum { CRYPT_KEY = 32, CRYPT_NONCE = 12, CRYPT_TAG = 16 };
 /* AES-256-GCM. out has nonce, ciphertext and tag behind one another. */

@@ -12,11 +12,14 @@
 #include "domain/login.h"
 #include "domain/responses.h"
 #include "domain/tidy.h"
+#include "domain/upload.h"
 #include "domain/video.h"
 
 enum {
   APP_SCRATCH_MAX = 80 * 1024 * 1024,
   APP_PUMP_STACK = 512 * 1024,
+  APP_FETCH_THREADS = 64,   /* threads that do nothing are not there */
+  APP_UPLOAD_THREADS = 32,
   APP_STUCK_MS = 5000,
   APP_TIDY_MS = 3000        /* how long the end waits for stops and deletions */
 };
@@ -176,6 +179,9 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->started_ms = now_wall_ms(a->now);
   struct pool_config pc = { (int)config->max_inflight_per_account, config->min_start_gap_ms, (int)config->queue_max, (int)config->chat_stock };
   a->jobs = jobs_new((int)config->job_threads);
+  a->fetch_jobs = jobs_new(APP_FETCH_THREADS);
+  a->upload_jobs = jobs_new(APP_UPLOAD_THREADS);
+  a->uploads = uploads_new(a);
   a->pool = pool_new(&pc);
   a->models = models_builtin();
   a->gauge = gauge_new();
@@ -184,7 +190,8 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->keeper = keeper_new(a);
   a->videos = videos_new(a);
   enum q_status st = Q_OK;
-  if(!a->jobs || !a->pool || !a->models || !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge) {
+  if(!a->jobs || !a->fetch_jobs || !a->upload_jobs || !a->uploads || !a->pool || !a->models ||
+     !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge) {
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
@@ -346,7 +353,10 @@ void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry)
 void app_destroy(struct app *a)
 {
   if(!a) return;
+  atomic_store(&a->draining, true);
   if(a->videos) videos_end(a->videos);
+  jobs_destroy(a->fetch_jobs); /* a download that ends starts an upload */
+  jobs_destroy(a->upload_jobs);
   jobs_destroy(a->jobs);
   if(a->keeper && a->store && a->seal && a->pool && a->store->ops->lasting && keeper_save(a->keeper))
     LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");
@@ -363,6 +373,7 @@ void app_destroy(struct app *a)
     pump_destroy(p->pump);
     strbuf_free(&p->scratch);
   }
+  uploads_destroy(a->uploads);
   keeper_destroy(a->keeper);
   videos_destroy(a->videos);
   login_destroy(a->login);

@@ -32,6 +32,7 @@ struct login;
 struct keeper;
 struct chat;
 struct tidy;
+struct uploads;
 struct videos;
 struct responses;
 
@@ -58,6 +59,8 @@ struct app {
   const struct now *now;
   struct log *log;
   struct jobs *jobs;
+  struct jobs *fetch_jobs;  /* downloads from strangers: they may hang without delaying anything else */
+  struct jobs *upload_jobs; /* what goes to the upstream, and the folder of the cache */
   struct net *net;
   struct store *store;
   struct seal *seal;
@@ -66,6 +69,7 @@ struct app {
   struct responses *responses; /* answers kept for their clients */
   struct login *login;
   struct keeper *keeper;
+  struct uploads *uploads;
   struct videos *videos;
   struct gauge *gauge;
   struct gate_shared *gates;

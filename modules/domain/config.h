@@ -16,6 +16,7 @@ struct config_account { const char *email, *password, *proxy; };
 struct config_map { const char *host; int port; const char *addr; int addr_port; }; /* port 0: any */
 
 enum { SAVE_UNSET, SAVE_NONE, SAVE_FILE, SAVE_REDIS };
+enum { CACHE_DEFAULT, CACHE_FILE };
 enum { SIGNIN_AUTO, SIGNIN_V1, SIGNIN_V2 };
 enum { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR };
 

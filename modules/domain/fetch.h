@@ -20,6 +20,11 @@ struct fetch_want {
  * not there (status), empty, too large or too slow; words say which and name the host. */
 enum q_status fetch_get(struct app *a, const struct config *c, const struct fetch_want *w, struct strbuf *body, char type[80],
                         struct q_error *e) Q_MUST_USE;
+/* The same, given up when go_on(ctx, collected) is false (asked some five times a second): Q_CLIENT_GONE. Both give up with
+ * Q_SHUTDOWN when the app drains. */
+enum q_status fetch_get_watched(struct app *a, const struct config *c, const struct fetch_want *w,
+                                bool (*go_on)(void *ctx, const struct strbuf *body), void *ctx, struct strbuf *body, char type[80],
+                                struct q_error *e) Q_MUST_USE;
 /* Whether a host is on MEDIA_HOSTS ("*.x" fits every name below x). */
 bool fetch_result_host(const struct config *c, struct str host);
 

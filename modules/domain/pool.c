@@ -451,6 +451,13 @@ void pool_release(struct pool *p, struct lease *l, int64_t now_ms, enum q_status
   pool_lease_empty(l);
 }
 
+void pool_book(struct pool *p, struct account *a, enum feature f, int64_t now_ms, enum q_status how, const char *words, int wait_s)
+{
+  pthread_mutex_lock(&p->lock);
+  account_book(a, f, how, words, wait_s, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
 /* ---- tokens ---- */
 
 enum pool_token pool_token_state(const struct lease *l, int64_t now_ms)

@@ -81,6 +81,9 @@ enum q_status pool_reason(struct pool *p, enum feature f, int64_t now_ms, struct
 void pool_release(struct pool *p, struct lease *l, int64_t now_ms, enum q_status how, const char *words, int wait_s,
                   struct str model);
 
+/* Books how a call on the side ended (an upload, say) against a feature; nobody's lease is touched. */
+void pool_book(struct pool *p, struct account *a, enum feature f, int64_t now_ms, enum q_status how, const char *words, int wait_s);
+
 /* ---- tokens: one renewal at a time per account ---- */
 enum pool_token { POOL_TOKEN_FRESH, POOL_TOKEN_SOON, POOL_TOKEN_DEAD }; /* SOON: under 24 h, renew in the background */
 enum pool_token pool_token_state(const struct lease *l, int64_t now_ms);

@@ -12,7 +12,7 @@
 
 enum {
   HTTPC_IDLE_MAX = 128, HTTPC_IDLE_MS = 55 * 1000, HTTPC_CONNECT_MS = 10 * 1000, HTTPC_HEAD_MAX = 64 * 1024,
-  HTTPC_URL_MAX = 16 * 1024, HTTPC_ONE_WRITE = 16 * 1024, HTTPC_INTERIM_MAX = 8, HTTPC_OUT_MAX = 128 * 1024
+  HTTPC_URL_MAX = 16 * 1024, HTTPC_ONE_WRITE = 16 * 1024, HTTPC_INTERIM_MAX = 8, HTTPC_OUT_MAX = 128 * 1024, HTTPC_WATCH_MS = 200
 };
 
 #define HTTPC_UNPACKED_MAX ((uint64_t)1 << 40) /* owners bound what they keep; a stream has no natural end */
@@ -221,12 +221,18 @@ static enum q_status httpc_connect(struct xchg_impl *m)
   return l->conn ? Q_OK : Q_NOMEM;
 }
 
+static void httpc_free_body(struct strbuf *b)
+{
+  if(!b->cap) *b = STRBUF(b->max); /* borrowed */
+  strbuf_free(b);
+}
+
 /* Once it has left and cannot be asked for again, a stream need not carry its request along. */
 static void httpc_forget_request(struct xchg_impl *m)
 {
   if(!m->sent) return;
   strbuf_free(&m->out);
-  strbuf_free(&m->body);
+  httpc_free_body(&m->body);
   m->out_at = m->body_at = 0;
 }
 
@@ -399,7 +405,7 @@ static enum q_status httpc_begin(struct xchg *x, struct httpc *h, const struct x
     if(st) goto fail;
   }
   if(one) {
-    strbuf_free(req->body);
+    httpc_free_body(req->body);
   } else if(req->body) {
     m->body = *req->body;
     *req->body = STRBUF(m->body.max);
@@ -447,7 +453,7 @@ void xchg_close(struct xchg *x)
   if(m->body_done && m->keep && m->sent && !m->st) httpc_park(m->h, m->link);
   else httpc_link_destroy(m->link);
   strbuf_free(&m->out);
-  strbuf_free(&m->body);
+  httpc_free_body(&m->body);
   strbuf_free(&m->in);
   inflate_free(&m->gzip);
   mem_free(m->words);
@@ -639,8 +645,8 @@ static enum q_status httpc_collect(struct xchg *x, int *status, struct strbuf *h
   return st;
 }
 
-static enum q_status httpc_wait(struct net *net, const struct now *now, const struct xchg_req *req, bool public_only,
-                                int64_t deadline_ms, int *status, struct strbuf *headers, struct strbuf *body,
+static enum q_status httpc_wait(struct net *net, const struct now *now, const struct xchg_req *req,
+                                const struct httpc_watch *watch, int64_t deadline_ms, int *status, struct strbuf *headers, struct strbuf *body,
                                 struct q_error *err)
 {
   struct httpc_wait w = { .x.on_ready = httpc_on_ready };
@@ -653,14 +659,18 @@ static enum q_status httpc_wait(struct net *net, const struct now *now, const st
   if(!h) goto done;
   h->env.may_block = true;
   int64_t until_ms = pump_now(p) + deadline_ms;
-  st = httpc_begin(&w.x, h, req, public_only);
+  st = httpc_begin(&w.x, h, req, watch->public_only);
   words = st == Q_NOMEM ? words : "The URL is not acceptable.";
   if(st) goto done;
   for(st = Q_AGAIN; st == Q_AGAIN;) {
-    int64_t left_ms = until_ms - now_mono_ms(now);
+    int64_t left_ms = until_ms - now_mono_ms(now), turn_ms = watch->go_on ? HTTPC_WATCH_MS : 1000;
     if(left_ms <= 0) break;
+    if(watch->go_on && !watch->go_on(watch->ctx, body)) {
+      st = Q_CLIENT_GONE;
+      break;
+    }
     w.ready = false;
-    pump_turn(p, left_ms > 1000 ? 1000 : (int)left_ms);
+    pump_turn(p, left_ms > turn_ms ? (int)turn_ms : (int)left_ms);
     if(w.ready) st = httpc_collect(&w.x, status, headers, body);
   }
   words = xchg_error(&w.x);
@@ -669,6 +679,8 @@ static enum q_status httpc_wait(struct net *net, const struct now *now, const st
     words = "The upstream did not answer in time.";
   } else if(st == Q_TOO_BIG) {
     words = "The upstream's answer is too large.";
+  } else if(st == Q_CLIENT_GONE) {
+    words = "Given up.";
   } else if(st == Q_EOF) {
     st = Q_OK;
   } else if(!words[0]) {
@@ -686,11 +698,18 @@ done:
 enum q_status httpc_call(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
                          int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err)
 {
-  return httpc_wait(net, now, req, false, deadline_ms, status, headers, body, err);
+  return httpc_wait(net, now, req, &(struct httpc_watch){ .go_on = NULL }, deadline_ms, status, headers, body, err);
 }
 
 enum q_status httpc_call_public(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
                                 int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err)
 {
-  return httpc_wait(net, now, req, true, deadline_ms, status, headers, body, err);
+  return httpc_wait(net, now, req, &(struct httpc_watch){ .public_only = true }, deadline_ms, status, headers, body, err);
+}
+
+enum q_status httpc_call_watched(struct net *net, const struct now *now, const struct xchg_req *req, const struct httpc_watch *w,
+                                 int64_t deadline_ms, int *status, struct strbuf *headers, struct strbuf *body,
+                                 struct q_error *err)
+{
+  return httpc_wait(net, now, req, w, deadline_ms, status, headers, body, err);
 }

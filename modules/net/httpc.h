@@ -29,7 +29,8 @@ struct xchg_req {
   struct str proxy;     /* http, https, socks5, socks5h URL with optional user info, or empty */
   struct str method;    /* "GET" */
   struct str headers;   /* complete lines "Name: value\r\n" without Host, Content-Length, Connection */
-  struct strbuf *body;  /* NULL: none (Content-Length: 0 is sent for POST); its text is moved into the exchange */
+  struct strbuf *body;  /* NULL: none (Content-Length: 0 is sent for POST); its text is moved into the exchange. With
+                           cap 0 the text is borrowed: it lives until xchg_close() */
   int64_t connect_ms;
 };
 
@@ -68,6 +69,12 @@ void xchg_close(struct xchg *x);
  * words. Blocks; never call it on a pump. */
 enum q_status httpc_call(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
                          int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err) Q_MUST_USE;
+/* The same, given up when its owner wants so. go_on is asked at least five times a second while the exchange runs, but
+ * not while a name is looked up; body is what has been collected. false: Q_CLIENT_GONE. */
+struct httpc_watch { bool (*go_on)(void *ctx, const struct strbuf *body); void *ctx; bool public_only; };
+enum q_status httpc_call_watched(struct net *net, const struct now *now, const struct xchg_req *req, const struct httpc_watch *w,
+                                 int64_t deadline_ms, int *status, struct strbuf *headers, struct strbuf *body,
+                                 struct q_error *err) Q_MUST_USE;
 /* The same with the rule of xchg_start_public(). */
 enum q_status httpc_call_public(struct net *net, const struct now *now, const struct xchg_req *req, int64_t deadline_ms,
                                 int *status, struct strbuf *headers, struct strbuf *body, struct q_error *err)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/codec.h"
 #include "proto/fold.h"
 
 enum q_status in_no_memory(struct q_error *e)
@@ -176,8 +177,17 @@ static enum q_status in_media(struct in_parts *p, const struct chat_media *m, st
   return in_add(p, (struct chat_part){ STR_NONE, own }, e);
 }
 
+static bool in_unpercent(struct str *s, struct arena *a)
+{
+  struct strbuf b = STRBUF(s->n + 1);
+  bool ok = codec_unpercent(*s, false, &b) && !b.err;
+  if(ok) *s = arena_str(a, strbuf_str(&b));
+  strbuf_free(&b);
+  return ok && s->p;
+}
+
 /* data:<mime>[;param...][;base64],<content> */
-static bool in_data_uri(struct str s, struct chat_media *m)
+static bool in_data_uri(struct str s, struct arena *a, struct chat_media *m)
 {
   struct str rest = str_sub(s, 5, s.n), head;
   ptrdiff_t comma = str_chr(rest, ',');
@@ -191,7 +201,7 @@ static bool in_data_uri(struct str s, struct chat_media *m)
     struct str param = str_trim(str_cut(&head, ';'));
     if(str_ieq(param, S("base64"))) m->plain = false;
   }
-  return true;
+  return str_chr(m->data, '%') < 0 || in_unpercent(&m->data, a);
 }
 
 static bool in_base64(struct str s)
@@ -213,7 +223,7 @@ enum q_status in_add_media(struct in_parts *p, enum media_kind kind, struct str 
   str_copy(m.param, sizeof m.param, str_z(param));
   if(str_istarts(s, S("http://")) || str_istarts(s, S("https://"))) m.url = s;
   else if(str_istarts(s, S("data:"))) {
-    if(!in_data_uri(s, &m)) return status_fail(e, Q_BAD_MEDIA, param, "'%s' is not a complete data: URI.", param);
+    if(!in_data_uri(s, p->arena, &m)) return status_fail(e, Q_BAD_MEDIA, param, "'%s' is not a complete data: URI.", param);
   } else if(in_base64(s)) m.data = s;
   else return status_fail(e, Q_BAD_MEDIA, param, "'%s' must be an http(s) URL, a data: URI or base64.", param);
   return in_media(p, &m, e);

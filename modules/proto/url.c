@@ -70,6 +70,58 @@ bool url_split(struct str text, struct url *u)
   return url_authority(str_sub(rest, 0, end), u);
 }
 
+/* A scheme of its own: letters, digits, "+-." and a colon before any '/', '?' or '#'. */
+static bool url_absolute(struct str s)
+{
+  for(size_t i = 0; i < s.n; i++) {
+    char c = s.p[i];
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if(c == ':') return i > 0;
+    if(!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'))) return false;
+  }
+  return false;
+}
+
+static void url_escaped(struct str s, struct strbuf *out)
+{
+  for(size_t i = 0; i < s.n; i++) {
+    unsigned char c = (unsigned char)s.p[i];
+    if(c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>') strbuf_fmt(out, "%%%02X", c);
+    else strbuf_addc(out, (char)c);
+  }
+}
+
+bool url_join(struct str base, struct str ref, struct strbuf *out)
+{
+  struct url u;
+  ref = str_trim(ref);
+  ptrdiff_t fragment = str_chr(ref, '#');
+  if(fragment >= 0) ref = str_sub(ref, 0, (size_t)fragment);
+  if(!ref.n) return false;
+  if(!url_absolute(ref)) {
+    if(!url_split(base, &u)) return false;
+    size_t at = (size_t)(u.host.p - base.p) + u.host.n; /* behind the host: port, then path */
+    while(at < base.n && base.p[at] != '/' && base.p[at] != '?' && base.p[at] != '#') at++;
+    struct str path = str_sub(u.path, 0, u.path.n);
+    ptrdiff_t query = str_chr(path, '?');
+    if(query >= 0) path = str_sub(path, 0, (size_t)query);
+    if(str_starts(ref, S("//"))) {
+      strbuf_adds(out, u.scheme);
+      strbuf_addc(out, ':');
+    } else {
+      strbuf_add(out, base.p, at);
+      if(ref.p[0] == '?') {
+        strbuf_adds(out, path.n ? path : S("/"));
+      } else if(ref.p[0] != '/') {
+        while(path.n && path.p[path.n - 1] != '/') path.n--;
+        strbuf_adds(out, path.n ? path : S("/"));
+      }
+    }
+  }
+  url_escaped(ref, out);
+  return !out->err;
+}
+
 bool url_query(struct str query, struct str name, struct strbuf *out)
 {
   while(query.n) {

@@ -19,6 +19,11 @@ struct url {
 bool url_split(struct str text, struct url *u) Q_MUST_USE;
 static inline bool url_tls(const struct url *u) { return str_ieq(u->scheme, S("https")) || str_ieq(u->scheme, S("rediss")); }
 
+/* Where a reference (of a Location header, or as a client wrote it) leads from base, fragment dropped; blanks, control
+ * characters and bytes above ASCII are percent-encoded. Dots in paths are left to the server. base may be empty: then ref
+ * stands for itself. False: ref is empty, or base is no URL where one is needed. */
+bool url_join(struct str base, struct str ref, struct strbuf *out) Q_MUST_USE;
+
 /* The decoded value of a query parameter appended to *out; false if it is not there. query: without '?'. */
 bool url_query(struct str query, struct str name, struct strbuf *out);
 

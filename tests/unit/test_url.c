@@ -86,4 +86,30 @@ static void t_query(void)
   strbuf_free(&b);
 }
 
-T_MAIN(T(t_urls), T(t_paths), T(t_query))
+static void t_join(void)
+{
+  static const struct { const char *base, *ref, *want; } rows[] = {
+    { "https://a.example/x/y?q#f", "z", "https://a.example/x/z" },
+    { "https://a.example/x/y?q=1/2", "../z", "https://a.example/x/../z" },
+    { "https://u:p@a.example:8443/x/y", "/z?k=v#frag", "https://u:p@a.example:8443/z?k=v" },
+    { "https://a.example", "z", "https://a.example/z" },
+    { "https://a.example?q", "z", "https://a.example/z" },
+    { "https://a.example/x/y?q", "?r", "https://a.example/x/y?r" },
+    { "http://[2001:db8::1]:81/x", "y", "http://[2001:db8::1]:81/y" },
+    { "https://a.example/x", "//b.example/y", "https://b.example/y" },
+    { "https://a.example/x", "http://b.example", "http://b.example" },
+    { "https://a.example/x", "javascript:alert(1)", "javascript:alert(1)" }, /* which url_split() refuses */
+    { "", "https://a.example/\xc3\xa4 b\r\nX: y", "https://a.example/%C3%A4%20b%0D%0AX:%20y" },
+    { "https://a.example/x", "  y\n", "https://a.example/y" },
+    { "https://a.example/x", "", NULL }, { "https://a.example/x", "#f", NULL }, { "", "y", NULL }, { "nonsense", "y", NULL },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct strbuf b = STRBUF(200);
+    bool ok = url_join(str_z(rows[i].base), str_z(rows[i].ref), &b);
+    CHECK_INT(ok, rows[i].want != NULL);
+    if(ok && rows[i].want) CHECK_STR(strbuf_str(&b), str_z(rows[i].want));
+    strbuf_free(&b);
+  }
+}
+
+T_MAIN(T(t_urls), T(t_join), T(t_paths), T(t_query))
