@@ -103,6 +103,7 @@ $(B)/check/libq2a.a: $(addprefix $(B)/check/,$(MODULES:.c=.o))
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 $(B)/check/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/check/libq2a.a $(B)/host/libthird.a
 	@$(CC_HOST) $(STD) $(SAN) $(WARN) -Werror -Itests $(DEFS) $(INC) $< $(B)/check/libq2a.a $(B)/host/libthird.a -lpthread -o $@
+$(foreach t,test_upload test_fetch,$(B)/check/$(t) $(B)/unit/$(t)): | $(B)/fakeqwen
 # The same tests against the one unit, as it is released but for main().
 $(B)/unit/unit.o: qwen2api.c $(GEN)
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(WARN) -Werror -DQ2A_NO_MAIN $(DEFS) $(INC) $(DEP) -c $< -o $@

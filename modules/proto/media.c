@@ -386,7 +386,7 @@ bool media_size(struct str s, int64_t *w, int64_t *h)
 int64_t media_tokens(int64_t w, int64_t h)
 {
   if(w <= 0 || h <= 0) return 1024;
-  int64_t wide = (w + 27) / 28, high = (h + 27) / 28;
+  int64_t wide = (w - 1) / 28 + 1, high = (h - 1) / 28 + 1;
   if(wide > 16384 || high > 16384) return 16384;
   return wide * high < 4 ? 4 : wide * high > 16384 ? 16384 : wide * high;
 }

@@ -163,4 +163,21 @@ static void t_ids(void)
   CHECK(crypt_equal("abc", "abc", 3) && !crypt_equal("abc", "abd", 3));
 }
 
-T_MAIN(T(t_vectors), T(t_more_vectors), T(t_seal_edges), T(t_even), T(t_seal), T(t_ids))
+static void t_pieces(void)
+{
+  struct crypt_sha h;
+  unsigned char a[32], b[32];
+  char hex[65];
+  crypt_sha256(S("abcdefghij"), a);
+  crypt_sha_init(&h);
+  crypt_sha_add(&h, S("abc"));
+  crypt_sha_add(&h, S(""));
+  crypt_sha_add(&h, S("defghij"));
+  crypt_sha_out(&h, b);
+  CHECK(memcmp(a, b, 32) == 0);
+  crypt_hmac_sha1(S("Jefe"), S("what do ya want for nothing?"), b); /* RFC 2202, case 2 */
+  codec_hex(str_of((char *)b, 20), hex);
+  CHECK_Z(hex, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+}
+
+T_MAIN(T(t_pieces), T(t_vectors), T(t_more_vectors), T(t_seal_edges), T(t_even), T(t_seal), T(t_ids))
