@@ -242,24 +242,24 @@ void upload_go(struct upload_run *r, int k)
     return;
   }
   switch(i->state) {
-  case ITEM_REFERENCE:
+  case UPLOAD_REFERENCE:
     upload_slot_done(r, k, "", str_z(i->url), true);
     break;
-  case ITEM_REMOTE:
+  case UPLOAD_REMOTE:
     r->slots[k].wait = SLOT_FETCH;
     if(upload_fetch(r->set, k, r)) upload_fail(r, i, Q_NOMEM, "", 0);
     break;
-  case ITEM_FETCHING:
+  case UPLOAD_FETCHING:
     r->slots[k].wait = SLOT_FETCH;
     break;
-  case ITEM_FAILED:
+  case UPLOAD_FAILED:
     r->u->st = i->err.st;
     r->u->err = i->err;
     r->u->wait_s = 0;
     str_copy(r->u->words, sizeof r->u->words, str_z(i->err.msg));
     upload_post(r);
     break;
-  case ITEM_READY:
+  case UPLOAD_READY:
     if(upload_cache_get(r->set->owner->cache, i->sig, r->holder, now_wall_ms(r->app->now), &known))
       upload_slot_done(r, k, known.id, str_z(known.url), true);
     else upload_fly(r, k);
@@ -385,7 +385,7 @@ void upload_forget(struct app *a, const struct lease *who, struct upload_set *se
   struct upload_forgetting *f = mem_zalloc(sizeof *f + (size_t)set->n * UPLOAD_SIG);
   for(int k = 0; k < set->n; k++) {
     pthread_mutex_lock(&u->lock);
-    bool ready = set->items[k].state == ITEM_READY;
+    bool ready = set->items[k].state == UPLOAD_READY;
     pthread_mutex_unlock(&u->lock);
     if(!ready) continue;
     upload_cache_forget(u->cache, set->items[k].sig, who->account->id);

@@ -120,7 +120,7 @@ static enum q_status upload_set_content(struct upload_set *s, struct upload_item
     upload_unbook(s->owner, n);
     return st;
   }
-  i->state = ITEM_READY;
+  i->state = UPLOAD_READY;
   upload_cache_load(s->owner->cache, i->sig, now_wall_ms(s->app->now));
   return Q_OK;
 }
@@ -147,7 +147,7 @@ static enum q_status upload_set_url(struct upload_item *i, const struct config *
     else upload_set_url_name(&u, &name);
     const char *mime = media_of_ext(strbuf_str(&name));
     str_copy(i->what.mime, sizeof i->what.mime, m->mime.n ? m->mime : str_z(mime));
-    i->state = fetch_result_host(c, u.host) ? ITEM_REFERENCE : ITEM_REMOTE;
+    i->state = fetch_result_host(c, u.host) ? UPLOAD_REFERENCE : UPLOAD_REMOTE;
     i->tokens = i->what.kind == MEDIA_IMAGE ? media_tokens(0, 0) : 0;
     media_name(strbuf_str(&name), &i->what, i->name);
     i->url = mem_strndup(at.p, at.n);
@@ -231,7 +231,7 @@ void upload_prefers(const struct upload_set *s, char account[17])
   account[0] = 0;
   for(int k = 0; k < s->n; k++) {
     pthread_mutex_lock(&s->owner->lock);
-    bool ready = s->items[k].state == ITEM_READY;
+    bool ready = s->items[k].state == UPLOAD_READY;
     pthread_mutex_unlock(&s->owner->lock);
     int n = ready ? upload_cache_holders(s->owner->cache, s->items[k].sig, holders, UPLOAD_HOLDERS) : 0;
     for(int h = 0; h < n; h++) {
@@ -319,15 +319,15 @@ static void upload_fetch_job(struct job *j)
     i->blob = got.blob;
     memcpy(i->name, got.name, sizeof i->name);
     memcpy(i->sig, got.sig, sizeof i->sig);
-    i->state = ITEM_READY;
+    i->state = UPLOAD_READY;
   } else {
     bool lasting = st == Q_BAD_MEDIA || st == Q_MEDIA_REFUSED || st == Q_TOO_BIG;
     e.st = st;
     i->err = e;
-    i->state = st != Q_CLIENT_GONE ? ITEM_FAILED : ITEM_REMOTE; /* left, and wanted again meanwhile: once more */
+    i->state = st != Q_CLIENT_GONE ? UPLOAD_FAILED : UPLOAD_REMOTE; /* left, and wanted again meanwhile: once more */
     for(struct upload_run *r = s->runs; r; r = r->next)
       if(r->slots[k].wait == SLOT_FETCH && !r->posted) upload_go(r, k);
-    if(i->state == ITEM_FAILED && !lasting) i->state = ITEM_REMOTE; /* the next run may have more luck */
+    if(i->state == UPLOAD_FAILED && !lasting) i->state = UPLOAD_REMOTE; /* the next run may have more luck */
   }
   for(struct upload_run *r = s->runs; r && !st; r = r->next)
     if(r->slots[k].wait == SLOT_FETCH && !r->posted) upload_go(r, k);
@@ -341,11 +341,11 @@ enum q_status upload_fetch(struct upload_set *s, int k, const struct upload_run 
   struct upload_item *i = &s->items[k];
   i->job.fn = upload_fetch_job;
   i->proxy = secret_ref(r->proxy);
-  i->state = ITEM_FETCHING;
+  i->state = UPLOAD_FETCHING;
   (void)upload_set_ref(s);
   enum q_status st = jobs_submit(s->app->fetch_jobs, &i->job);
   if(!st) return Q_OK;
-  i->state = ITEM_REMOTE;
+  i->state = UPLOAD_REMOTE;
   secret_unref(i->proxy);
   i->proxy = NULL;
   atomic_fetch_sub(&s->refs, 1); /* the run has one, too */

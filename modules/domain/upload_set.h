@@ -21,7 +21,7 @@ struct upload_blob {
   size_t booked;           /* of the sum */
 };
 
-enum upload_state { ITEM_READY, ITEM_REFERENCE, ITEM_REMOTE, ITEM_FETCHING, ITEM_FAILED };
+enum upload_state { UPLOAD_READY, UPLOAD_REFERENCE, UPLOAD_REMOTE, UPLOAD_FETCHING, UPLOAD_FAILED };
 struct upload_item {
   enum upload_state state;
   struct media_what what;  /* REMOTE: as declared */
