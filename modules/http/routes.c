@@ -4,6 +4,7 @@
 #include "http/handlers.h"
 #include "proto/inflate.h"
 #include "proto/json.h"
+#include "proto/multipart.h"
 #include "proto/url.h"
 
 enum { ROUTES_JSON_DEPTH = 512 };
@@ -34,6 +35,15 @@ static const struct route routes_table[] = {
   { "GET",  "/dashboard/billing/subscription", WHO_KEY, 0, h_subscription, NULL },
   { "GET",  "/dashboard/billing/usage", WHO_KEY,  0, h_billing_usage, NULL },
   { "GET",  "/v1/usage",                WHO_KEY,  0, h_usage, NULL },
+  { "POST", "/v1/images/generations",   WHO_KEY, ROUTE_FORM, h_images_new, NULL },
+  { "POST", "/v1/images/edits",         WHO_KEY, ROUTE_FORM, h_images_edit, NULL },
+  { "POST", "/v1/images/variations",    WHO_KEY,  0, h_not_offered, "image variations" },
+  { "GET",  "/v1/videos",               WHO_KEY,  0, h_videos_list, NULL },
+  { "POST", "/v1/videos",               WHO_KEY, ROUTE_FORM, h_videos_new, NULL },
+  { "POST", "/v1/videos/generations",   WHO_KEY, ROUTE_FORM, h_videos_new, NULL },
+  { "GET",  "/v1/videos/*",             WHO_KEY,  0, h_videos_one, NULL },
+  { "DELETE", "/v1/videos/*",           WHO_KEY,  0, h_videos_delete, NULL },
+  { "GET",  "/v1/media",                WHO_KEY,  0, h_media, NULL },
   { "POST", "/v1/embeddings",           WHO_KEY,  0, h_not_offered, "embeddings" },
   { "POST", "/v1/moderations",          WHO_KEY,  0, h_not_offered, "moderations" },
   { "*",    "/v1/audio/*",              WHO_KEY,  0, h_not_offered, "audio" },
@@ -237,8 +247,11 @@ static bool routes_body_ok(struct req *q, const struct route *r)
     req_fail(q, &e);
     return false;
   }
-  if(!routes_json_type(http1_find(h, S("content-type")))) {
-    req_fail_st(q, Q_MEDIA_TYPE, NULL, "The Content-Type is not supported here; send application/json.");
+  struct str type = http1_find(h, S("content-type"));
+  bool form = r->body_max == ROUTE_FORM;
+  if(!routes_json_type(type) && !(form && multipart_is(type))) {
+    req_fail_st(q, Q_MEDIA_TYPE, NULL, form ? "The Content-Type is not supported here; send application/json or multipart/form-data."
+                                            : "The Content-Type is not supported here; send application/json.");
     return false;
   }
   if(encoding.n && !str_ieq(encoding, S("gzip")) && !str_ieq(encoding, S("identity"))) {

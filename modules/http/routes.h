@@ -9,11 +9,12 @@
 #include "http/req.h"
 #include "http/server.h"
 
+enum { ROUTE_LIMIT = -1, ROUTE_FORM = -2 }; /* body_max: BODY_LIMIT_MB; the same, and multipart/form-data is let through */
 enum route_who { WHO_OPEN, WHO_KEY, WHO_ADMIN };
 struct route {
   const char *method, *path; /* a path may end in '*' */
   enum route_who who;
-  int64_t body_max;          /* bytes; 0: no body is read; -1: BODY_LIMIT_MB */
+  int64_t body_max;          /* bytes; 0: no body is read; ROUTE_LIMIT, ROUTE_FORM */
   void (*handler)(struct req *q);
   const char *feature;       /* of a route that is not offered: what it would be */
 };
