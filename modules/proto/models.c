@@ -117,16 +117,17 @@ struct models *models_read(struct str body)
 
 struct models *models_builtin(void)
 {
-  static const struct { const char *id, *name; bool thinking, search; } rows[] = {
-    { "qwen3.7-plus", "Qwen3.7-Plus", true, true },   { "qwen3.7-max", "Qwen3.7-Max", true, true },
-    { "qwen3.6-plus", "Qwen3.6-Plus", true, true },   { "qwen3-max", "Qwen3-Max", true, true },
-    { "qwen3-coder-plus", "Qwen3-Coder", false, true },
+  static const struct { const char *id, *name; bool thinking, search, media; } rows[] = {
+    { "qwen3.7-plus", "Qwen3.7-Plus", true, true, true },  { "qwen3.7-max", "Qwen3.7-Max", true, true, false },
+    { "qwen3.6-plus", "Qwen3.6-Plus", true, true, true },  { "qwen3-max", "Qwen3-Max", true, true, true },
+    { "qwen3-coder-plus", "Qwen3-Coder", false, true, false },
   };
   int n = (int)(sizeof rows / sizeof rows[0]);
   struct models *m = models_new(n);
   for(int i = 0; m && i < n; i++)
     m->v[m->n++] = (struct model){ .id = str_z(rows[i].id), .name = str_z(rows[i].name), .created_s = MODELS_CREATED,
-                                   .thinking = rows[i].thinking, .search = rows[i].search };
+                                   .thinking = rows[i].thinking, .search = rows[i].search, .image = rows[i].media,
+                                   .image_edit = rows[i].media, .video = rows[i].media };
   return m;
 }
 
