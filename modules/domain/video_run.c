@@ -251,7 +251,7 @@ static enum q_status video_run_call(struct video_run *r, const struct video_way 
   if(!st) {
     struct xchg_req req = { strbuf_str(&url), way->proxy.n ? way->proxy : str_z(r->config->proxy_url), body ? S("POST") : S("GET"), strbuf_str(&headers),
                             body, r->config->upstream_connect_timeout_ms };
-    st = xchg_start(&r->x, r->home->httpc, &req);
+    st = r->step == STEP_ASKED ? xchg_start_once(&r->x, r->home->httpc, &req) : xchg_start(&r->x, r->home->httpc, &req);
   }
   r->x_open = !st;
   if(body) strbuf_free(body);

@@ -360,7 +360,7 @@ static enum q_status httpc_write_head(struct xchg_impl *m, const struct xchg_req
   return Q_OK;
 }
 
-static enum q_status httpc_begin(struct xchg *x, struct httpc *h, const struct xchg_req *req, bool public_only)
+static enum q_status httpc_begin(struct xchg *x, struct httpc *h, const struct xchg_req *req, bool public_only, bool once)
 {
   struct url u;
   struct xchg_impl *m;
@@ -394,7 +394,7 @@ static enum q_status httpc_begin(struct xchg *x, struct httpc *h, const struct x
   st = m->out.err;
   if(st) goto fail;
 
-  struct httpc_link *old = httpc_take(h, m->link);
+  struct httpc_link *old = once ? NULL : httpc_take(h, m->link);
   if(old) {
     mem_free(m->link);
     m->link = old;
@@ -424,12 +424,17 @@ fail:
 
 enum q_status xchg_start(struct xchg *x, struct httpc *h, const struct xchg_req *req)
 {
-  return httpc_begin(x, h, req, false);
+  return httpc_begin(x, h, req, false, false);
 }
 
 enum q_status xchg_start_public(struct xchg *x, struct httpc *h, const struct xchg_req *req)
 {
-  return httpc_begin(x, h, req, true);
+  return httpc_begin(x, h, req, true, false);
+}
+
+enum q_status xchg_start_once(struct xchg *x, struct httpc *h, const struct xchg_req *req)
+{
+  return httpc_begin(x, h, req, false, true);
 }
 
 bool xchg_sent_all(const struct xchg *x)
@@ -659,7 +664,7 @@ static enum q_status httpc_wait(struct net *net, const struct now *now, const st
   if(!h) goto done;
   h->env.may_block = true;
   int64_t until_ms = pump_now(p) + deadline_ms;
-  st = httpc_begin(&w.x, h, req, watch->public_only);
+  st = httpc_begin(&w.x, h, req, watch->public_only, false);
   words = st == Q_NOMEM ? words : "The URL is not acceptable.";
   if(st) goto done;
   for(st = Q_AGAIN; st == Q_AGAIN;) {

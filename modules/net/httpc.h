@@ -50,6 +50,9 @@ struct xchg {
 
 /* Starts; failures after this (also immediate ones) come by on_ready. Only Q_NOMEM or Q_BAD_VALUE (the URL) here. */
 enum q_status xchg_start(struct xchg *x, struct httpc *h, const struct xchg_req *req) Q_MUST_USE;
+/* The same for what must not happen twice: a kept-alive connection that dies under a request has it sent again on a fresh one, so
+ * this takes a fresh one at once. */
+enum q_status xchg_start_once(struct xchg *x, struct httpc *h, const struct xchg_req *req) Q_MUST_USE;
 /* The same for URLs given by clients: connects to public addresses only (checked after resolution; UPSTREAM_RESOLVE may
  * name others), else fails with Q_BAD_VALUE. Behind a proxy, who resolves for himself, only literals can be checked.
  * A redirect is an exchange of its own and must be started in the same way. */
