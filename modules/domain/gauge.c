@@ -56,7 +56,7 @@ void gauge_learn(struct gauge *g, struct str model, int64_t estimate, int64_t re
     str_copy(g->v[i].model, sizeof g->v[i].model, model);
     g->v[i].ratio = seen;
   }
-  g->v[i].ratio += (seen - g->v[i].ratio) / GAUGE_WEIGHT;
+  g->v[i].ratio += (seen - g->v[i].ratio) / (double)GAUGE_WEIGHT; /* clang 19 minds double / enum */
   g->v[i].used = ++g->clock;
   pthread_mutex_unlock(&g->lock);
 }
