@@ -94,10 +94,16 @@ static inline void peer_make_certs(void)
     const char *ca = i < 3 ? "ca" : "strangerca";
     peer_sh("cd %s && openssl ecparam -name prime256v1 -genkey -noout -out %s.key 2>/dev/null && openssl req -new -key "
             "%s.key -subj '/CN=%s' -out %s.csr 2>/dev/null && printf "
-            "'subjectAltName=DNS:%s,DNS:proxy.test,DNS:localhost\\n' > %s.ext && openssl x509 -req -in %s.csr -CA "
-            "%s.pem -CAkey %s.key -CAcreateserial %s -extfile %s.ext -out %s.pem 2>/dev/null",
-            peer_dir, name, name, name, name, i == 1 ? "other.test" : "upstream.test", name, name, ca, ca,
-            i == 2 ? "-days -1" : "-days 30", name, name);
+            "'subjectAltName=DNS:%s,DNS:proxy.test,DNS:localhost\\n' > %s.ext",
+            peer_dir, name, name, name, name, i == 1 ? "other.test" : "upstream.test", name);
+    if(i != 2)
+      peer_sh("cd %s && openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days 30 -extfile %s.ext -out %s.pem 2>/dev/null",
+              peer_dir, name, ca, ca, name, name);
+    else /* only `openssl ca` of every version takes an end in the past */
+      peer_sh("cd %s && mkdir db && : > db/index && echo 1000 > db/serial && printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=db/index\\nserial=db/serial\\n"
+              "new_certs_dir=db\\ndefault_md=sha256\\npolicy=p\\n[p]\\ncommonName=supplied\\n' > cnf && openssl ca -batch -config cnf -cert %s.pem -keyfile "
+              "%s.key -in %s.csr -extfile %s.ext -startdate 20200101000000Z -enddate 20210101000000Z -notext -out %s.pem 2>/dev/null",
+              peer_dir, ca, ca, name, name, name);
   }
 }
 
