@@ -164,18 +164,28 @@ static void log_rotate(struct log *l)
   log_open_file(l);
 }
 
-/* Writes to a descriptor that may block, for at most wait_ms without progress. What cannot be written is given up. */
-static void log_out(int fd, const char *p, size_t n, int wait_ms)
+/* Writes to a descriptor that may block, for at most wait_ms without progress. What cannot be written is given up: false. */
+static bool log_out(int fd, const char *p, size_t n, int wait_ms)
 {
   while(n) {
     struct pollfd pf = { fd, POLLOUT, 0 };
-    if(poll(&pf, 1, wait_ms) <= 0) return;
+    if(poll(&pf, 1, wait_ms) <= 0) return false;
     ssize_t put = write(fd, p, n < 4096 ? n : 4096); /* what poll allows on a pipe */
     if(put < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if(put <= 0) return;
+    if(put <= 0) return false;
     p += put;
     n -= (size_t)put;
   }
+  return true;
+}
+
+/* A full disk loses lines, nothing else; a file that could not be opened anew after a rotation is tried again. */
+static void log_to_file(struct log *l, const char *p, size_t n)
+{
+  if(l->file_fd < 0 && !log_open_file(l)) return;
+  ssize_t put = write(l->file_fd, p, n);
+  if(put > 0) l->file_n += put;
+  if(l->file_n >= l->config.file_max_bytes) log_rotate(l);
 }
 
 static void *log_thread(void *arg)
@@ -183,6 +193,7 @@ static void *log_thread(void *arg)
   struct log *l = arg;
   char chunk[16 * 1024];
   long told = 0;
+  bool stuck = false; /* the other end reads nothing: it is not waited for, so that the file gets its lines in time */
   pthread_mutex_lock(&l->lock);
   for(;;) {
     while(l->written >= l->end && !l->closing) pthread_cond_wait(&l->more, &l->lock);
@@ -196,19 +207,14 @@ static void *log_thread(void *arg)
     l->written += whole;
     bool closing = l->closing;
     pthread_mutex_unlock(&l->lock);
-    if(l->config.fd >= 0) log_out(l->config.fd, chunk, whole, closing ? LOG_END_MS : 5000);
+    if(l->config.fd >= 0) stuck = !log_out(l->config.fd, chunk, whole, stuck ? 0 : closing ? LOG_END_MS : 5000);
     long lost = atomic_load(&l->lost);
     if(lost > told && l->config.fd >= 0) {
       char note[80];
       int k = snprintf(note, sizeof note, "(%ld log lines lost)\n", lost - told);
-      log_out(l->config.fd, note, (size_t)k, 100);
-      told = lost;
+      if(log_out(l->config.fd, note, (size_t)k, stuck ? 0 : 100)) told = lost;
     }
-    if(l->file_fd >= 0) {
-      ssize_t put = write(l->file_fd, chunk, whole); /* a full disk loses lines, nothing else */
-      if(put > 0) l->file_n += put;
-      if(l->file_n >= l->config.file_max_bytes) log_rotate(l);
-    }
+    if(l->dir) log_to_file(l, chunk, whole);
     pthread_mutex_lock(&l->lock);
   }
   pthread_mutex_unlock(&l->lock);

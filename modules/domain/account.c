@@ -176,6 +176,13 @@ void account_set_token(struct account *a, struct secret *token, int64_t expires_
   a->dirty = true;
 }
 
+void account_plan_renewal(struct account *a, int64_t now_ms)
+{
+  const int64_t day = 24 * 60 * ACCOUNT_MINUTE;
+  int64_t left = a->expires_ms - now_ms;
+  a->renew_ms = a->expires_ms ? a->expires_ms - (left < 2 * day ? left / 2 : day) : 0;
+}
+
 int64_t account_quota_return_ms(int64_t now_ms)
 {
   const int64_t day = 24 * 60 * ACCOUNT_MINUTE, east = 8 * 60 * ACCOUNT_MINUTE, ten = 10 * ACCOUNT_MINUTE;

@@ -61,6 +61,7 @@ struct account {
   struct secret *refresh;   /* session or refresh token for the exchange; NULL if none */
   struct secret *proxy;     /* NULL: the global one. Holds user info, therefore secret */
   int64_t expires_ms;       /* of the token, 0 unknown */
+  int64_t renew_ms;         /* from when on the token is renewed in the background, 0: never. Not stored */
   bool exchange;            /* the token must be exchanged for a short one (seen to work) */
   bool from_env;            /* came from ACCOUNTS */
   enum account_state whole; /* ACTIVE, EXPIRED, INVALID or DISABLED */
@@ -92,6 +93,8 @@ void account_rest(struct account *a, enum feature f, enum account_state s, enum 
                   int64_t until_ms);
 /* A new token: clears EXPIRED and INVALID. expires_ms 0: unknown. Takes a reference of its own. refresh may be NULL. */
 void account_set_token(struct account *a, struct secret *token, int64_t expires_ms, struct secret *refresh);
+/* From now on: a day before the end of the token, or, if it lives less than two days, half its life. */
+void account_plan_renewal(struct account *a, int64_t now_ms);
 void account_set_whole(struct account *a, enum account_state s, enum q_status why, const char *words);
 /* 00:10 of the next day in UTC+8, when daily quotas return. */
 int64_t account_quota_return_ms(int64_t now_ms);

@@ -165,7 +165,7 @@ static void accounts_read_features(struct account *a, const struct json *list)
   }
 }
 
-static struct account *accounts_read(const struct seal *s, struct str key, struct str value)
+static struct account *accounts_read(const struct seal *s, struct str key, struct str value, int64_t now_ms)
 {
   struct arena arena = ARENA(4 * ACCOUNTS_RECORD_MAX);
   struct account *a = NULL;
@@ -184,6 +184,7 @@ static struct account *accounts_read(const struct seal *s, struct str key, struc
     a->exchange = json_true(json_get(root, "exchange"));
     a->from_env = json_true(json_get(root, "env"));
     a->token_no = a->token != NULL;
+    account_plan_renewal(a, now_ms);
     str_copy(words, sizeof words, json_str(json_get(root, "message")));
     enum account_state whole = account_state_by_name(json_str(json_get(root, "state")));
     if(whole != ACCOUNT_STATE_COUNT && whole != ACCOUNT_ACTIVE) account_set_whole(a, whole, accounts_why(json_str(json_get(root, "why"))), words);
@@ -203,7 +204,7 @@ struct accounts_loading { struct app *app; int loaded, bad; enum q_status st; };
 static bool accounts_load_one(void *ctx, struct str key, struct str value)
 {
   struct accounts_loading *l = ctx;
-  struct account *a = accounts_read(l->app->seal, key, value);
+  struct account *a = accounts_read(l->app->seal, key, value, now_wall_ms(l->app->now));
   if(!a) {
     l->bad++;
     return true;

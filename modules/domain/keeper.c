@@ -13,7 +13,7 @@ enum {
   KEEPER_MODELS_MS = 20 * 1000,
   KEEPER_MODELS_MAX = 16 * 1024 * 1024,
   KEEPER_STOCK_MS = 30 * 60 * 1000,
-  KEEPER_FIRST_LOOK_MS = 5 * 1000
+  KEEPER_TOKENS_MS = 5 * 1000
 };
 
 struct keeper {
@@ -22,7 +22,7 @@ struct keeper {
   struct pump_timer timer;
   struct job models_job, save_job;
   atomic_bool models_busy, save_busy, models_wanted;
-  int64_t models_tried_ms, tokens_looked_ms; /* wall clock */
+  int64_t models_tried_ms, tokens_looked_ms, renewals_looked_ms; /* wall clock */
 };
 
 /* ---- the model list ---- */
@@ -116,27 +116,27 @@ void keeper_models_now(struct keeper *k)
 
 /* ---- tokens ---- */
 
-struct keeper_tokens { struct keeper *k; struct { struct account *a; unsigned no; } due[32]; int n; int64_t now; };
+struct keeper_tokens { struct { struct account *a; unsigned no; } due[32]; int n; int64_t now; bool all; };
 
 static void keeper_token(void *ctx, struct account *a)
 {
   struct keeper_tokens *t = ctx;
-  bool dead = !a->token || (a->expires_ms && a->expires_ms - t->now < 24 * 3600 * 1000ll);
-  if(t->n == 32 || a->whole != ACCOUNT_ACTIVE || !dead || (!a->password && !a->exchange)) return;
+  bool due = a->token ? t->all && a->renew_ms && t->now >= a->renew_ms : t->now >= a->renew_ms;
+  if(t->n == 32 || a->whole != ACCOUNT_ACTIVE || !due || (!a->password && !a->exchange)) return;
   if(a->features[FEATURE_CHAT].state != ACCOUNT_ACTIVE && a->features[FEATURE_CHAT].until_ms > t->now) return;
   t->due[t->n].a = a;
   t->due[t->n++].no = a->token_no;
 }
 
+/* Accounts without a token are signed in soon after they are found; the others are looked at every interval, and besides by
+ * each turn that uses them (pool_token_state). */
 static void keeper_look_tokens(struct keeper *k, const struct config *c, int64_t now)
 {
-  struct keeper_tokens t = { .k = k, .now = now };
-  bool first = k->tokens_looked_ms == 0;
-  int64_t pause = first ? 0 : now - k->tokens_looked_ms;
-  /* Accounts without a token are signed in as they are found; the rest is looked at every interval. */
-  if(!c->auto_refresh || (!first && pause < (c->auto_refresh_interval_ms < KEEPER_FIRST_LOOK_MS ? c->auto_refresh_interval_ms : KEEPER_FIRST_LOOK_MS))) return;
+  struct keeper_tokens t = { .now = now, .all = now - k->renewals_looked_ms >= c->auto_refresh_interval_ms };
+  if(!c->auto_refresh || (!t.all && now - k->tokens_looked_ms < KEEPER_TOKENS_MS)) return;
   k->tokens_looked_ms = now;
   pool_each(k->app->pool, keeper_token, &t);
+  if(t.all && t.n < 32) k->renewals_looked_ms = now; /* else there may be more: at the next look */
   for(int i = 0; i < t.n; i++) login_renew(k->app->login, t.due[i].a, t.due[i].no, false, NULL);
 }
 

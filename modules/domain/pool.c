@@ -14,7 +14,7 @@ enum {
   POOL_CHALLENGE_NEAR_MS = 60 * 1000,
   POOL_MODEL_REST_MS = 60 * 1000,
   POOL_TOKEN_DEAD_MS = 5 * 60 * 1000,
-  POOL_TOKEN_SOON_MS = 24 * 60 * 60 * 1000
+  POOL_RENEW_AGAIN_MS = 15 * 1000
 };
 
 struct pool_fresh {
@@ -278,7 +278,8 @@ static void pool_lend(struct pool *p, struct pool_entry *e, struct pool_waiter *
   a->last_used_ms = a->last_start_ms = now_ms;
   pool_list_add(p, e);
   p->leased++;
-  w->lease = (struct lease){ a, w->want.feature, secret_ref(a->token), secret_ref(a->proxy), a->token_no, a->expires_ms };
+  w->lease = (struct lease){ a, w->want.feature, secret_ref(a->token), secret_ref(a->proxy), a->token_no, a->expires_ms,
+                             a->renew_ms };
 }
 
 static int pool_seconds(int64_t from_ms, int64_t to_ms)
@@ -465,7 +466,7 @@ enum pool_token pool_token_state(const struct lease *l, int64_t now_ms)
   if(!l->token || l->token->n == 0) return POOL_TOKEN_DEAD;
   if(!l->expires_ms) return POOL_TOKEN_FRESH;
   if(l->expires_ms - now_ms < POOL_TOKEN_DEAD_MS) return POOL_TOKEN_DEAD;
-  return l->expires_ms - now_ms < POOL_TOKEN_SOON_MS ? POOL_TOKEN_SOON : POOL_TOKEN_FRESH;
+  return now_ms >= l->renew_ms ? POOL_TOKEN_SOON : POOL_TOKEN_FRESH;
 }
 
 bool pool_token_reload(struct pool *p, struct lease *l)
@@ -477,6 +478,7 @@ bool pool_token_reload(struct pool *p, struct lease *l)
     l->token = secret_ref(l->account->token);
     l->token_no = l->account->token_no;
     l->expires_ms = l->account->expires_ms;
+    l->renew_ms = l->account->renew_ms;
   }
   pthread_mutex_unlock(&p->lock);
   return newer;
@@ -510,6 +512,7 @@ void pool_set_token(struct pool *p, struct account *a, struct secret *token, int
 {
   pthread_mutex_lock(&p->lock);
   account_set_token(a, token, expires_ms, refresh);
+  account_plan_renewal(a, now_ms);
   a->exchange = exchange;
   pool_grant(p, now_ms);
   pthread_mutex_unlock(&p->lock);
@@ -520,6 +523,7 @@ void pool_login_failed(struct pool *p, struct account *a, enum q_status how, con
   pthread_mutex_lock(&p->lock);
   if(how == Q_UP_AUTH) account_set_whole(a, ACCOUNT_EXPIRED, how, words);
   else account_book(a, FEATURE_CHAT, how, words, 0, now_ms);
+  a->renew_ms = now_ms + POOL_RENEW_AGAIN_MS;
   if(how == Q_UP_CHALLENGE) pool_egress_challenged(p, a, now_ms);
   pthread_mutex_unlock(&p->lock);
 }

@@ -32,7 +32,7 @@ struct lease {
   enum feature feature;
   struct secret *token, *proxy; /* as they were; proxy NULL: the global one */
   unsigned token_no;
-  int64_t expires_ms;
+  int64_t expires_ms, renew_ms;
 };
 #define LEASE_NONE ((struct lease){ .account = NULL })
 
@@ -85,7 +85,7 @@ void pool_release(struct pool *p, struct lease *l, int64_t now_ms, enum q_status
 void pool_book(struct pool *p, struct account *a, enum feature f, int64_t now_ms, enum q_status how, const char *words, int wait_s);
 
 /* ---- tokens: one renewal at a time per account ---- */
-enum pool_token { POOL_TOKEN_FRESH, POOL_TOKEN_SOON, POOL_TOKEN_DEAD }; /* SOON: under 24 h, renew in the background */
+enum pool_token { POOL_TOKEN_FRESH, POOL_TOKEN_SOON, POOL_TOKEN_DEAD }; /* SOON: renew in the background */
 enum pool_token pool_token_state(const struct lease *l, int64_t now_ms);
 /* The lease's token as it is now (another turn may have renewed it): true if it differs from the one leased. */
 bool pool_token_reload(struct pool *p, struct lease *l);

@@ -344,6 +344,7 @@ static int command_serve(const struct command *c)
   sigaddset(&set, SIGINT);
   pthread_sigmask(SIG_BLOCK, &set, NULL); /* before the first thread: all inherit it */
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write, as a full disk is */
   int signals = signalfd(-1, &set, SFD_CLOEXEC);
   struct log *log = command_log(config);
   if(!log || signals < 0) {

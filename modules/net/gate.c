@@ -506,15 +506,17 @@ static void client_read_body(struct client *c)
   }
 }
 
+/* Above the bound nothing more is read, and the connection stays until the client or the time ends it: to close it with
+ * unread bytes would be a reset, which throws away the answer that the client has not read yet. */
 static void client_linger(struct client *c)
 {
   char waste[16 * 1024];
-  for(;;) {
+  while(c->in_n <= GATE_LINGER_MAX || c->ended) { /* what is left of a client that has ended is little */
     ssize_t n = recv(c->io.fd, waste, sizeof waste, 0);
     if(n < 0 && errno == EINTR) continue;
     if(n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     c->in_n += n > 0 ? (size_t)n : 0; /* only counted here */
-    if(n <= 0 || c->in_n > GATE_LINGER_MAX) {
+    if(n <= 0) {
       client_close(c);
       return;
     }

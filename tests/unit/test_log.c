@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "t.h"
@@ -84,6 +85,53 @@ static void t_rotation(void)
   CHECK(log_new(&c) == NULL);
 }
 
+/* issue 2, 4: neither a reader that does not read nor a full disk costs a line of the other, or anybody's time. */
+static void t_blocked_reader_and_file(void)
+{
+  char dir[] = "/tmp/q2a-log-XXXXXX", path[300];
+  int fds[2];
+  struct stat st = { .st_size = 0 };
+  CHECK(mkdtemp(dir) != NULL && pipe(fds) == 0);
+  snprintf(path, sizeof path, "%s/app.log", dir);
+  struct log_config c = { .now = &at_noon, .level = LOG_LEVEL_INFO, .fd = fds[1], .dir = dir, .file_max_bytes = 1 << 30, .files_max = 3 };
+  struct log *l = log_new(&c);
+  CHECK(l != NULL);
+  if(!l) return;
+  for(int i = 0; i < 1000; i++) LOG_INFO(l, "m", "", "%d %0200d", i, i); /* 240 KB: more than the pipe holds, less than the ring */
+  for(int i = 0; i < 1200 && (stat(path, &st) != 0 || st.st_size < 200 * 1000); i++) usleep(10 * 1000);
+  CHECK(st.st_size >= 200 * 1000); /* one pause for the reader, not one for each piece */
+  CHECK_INT(log_lost(l), 0);
+  close(fds[0]);
+  log_destroy(l);
+  close(fds[1]);
+  unlink(path);
+  rmdir(dir);
+}
+
+static void t_full_disk(void)
+{
+  char dir[] = "/tmp/q2a-log-XXXXXX", path[300], out[4096];
+  int fds[2];
+  CHECK(mkdtemp(dir) != NULL && pipe(fds) == 0);
+  snprintf(path, sizeof path, "%s/app.log", dir);
+  CHECK(symlink("/dev/full", path) == 0); /* every write to it fails with ENOSPC */
+  struct log_config c = { .now = &at_noon, .level = LOG_LEVEL_INFO, .fd = fds[1], .dir = dir, .file_max_bytes = 2000, .files_max = 3 };
+  struct log *l = log_new(&c);
+  CHECK(l != NULL);
+  if(!l) return;
+  for(int i = 0; i < 40; i++) {
+    LOG_INFO(l, "m", "", "line %d", i);
+    ssize_t n = read(fds[0], out, sizeof out); /* it comes out of the other way at once */
+    CHECK(n > 0 && str_find(str_of(out, (size_t)n), S("line ")) > 0);
+  }
+  CHECK_INT(log_lost(l), 0);
+  log_destroy(l);
+  close(fds[0]);
+  close(fds[1]);
+  unlink(path);
+  CHECK(rmdir(dir) == 0); /* nothing else was left there */
+}
+
 static void *shout(void *arg)
 {
   for(int i = 0; i < 500; i++) LOG_INFO((struct log *)arg, "m", "", "%d", i);
@@ -103,4 +151,4 @@ static void t_threads(void)
   log_destroy(l);
 }
 
-T_MAIN(T(t_line), T(t_blocked_reader), T(t_rotation), T(t_threads))
+T_MAIN(T(t_line), T(t_blocked_reader), T(t_blocked_reader_and_file), T(t_full_disk), T(t_rotation), T(t_threads))

@@ -265,8 +265,17 @@ static void t_tokens(void)
   pool_set_token(p, w.lease.account, token, T0 + 3600 * SEC, NULL, false, T0);
   CHECK(pool_token_reload(p, &w.lease));
   CHECK(!pool_token_reload(p, &w.lease));
-  CHECK_INT(pool_token_state(&w.lease, T0), POOL_TOKEN_SOON);
+  CHECK_INT(pool_token_state(&w.lease, T0), POOL_TOKEN_FRESH); /* a token of an hour is renewed when half of it is over, not at every use */
+  CHECK_INT(pool_token_state(&w.lease, T0 + 1799 * SEC), POOL_TOKEN_FRESH);
+  CHECK_INT(pool_token_state(&w.lease, T0 + 1800 * SEC), POOL_TOKEN_SOON);
   CHECK_INT(pool_token_state(&w.lease, T0 + 3400 * SEC), POOL_TOKEN_DEAD);
+  const int64_t month = 30 * 86400ll * SEC;
+  pool_set_token(p, w.lease.account, token, T0 + month, NULL, false, T0);
+  CHECK(pool_token_reload(p, &w.lease));
+  CHECK_INT(pool_token_state(&w.lease, T0 + month - 86400ll * SEC - 1), POOL_TOKEN_FRESH);
+  CHECK_INT(pool_token_state(&w.lease, T0 + month - 86400ll * SEC), POOL_TOKEN_SOON); /* upstream 1.7: a day before its end */
+  pool_login_failed(p, w.lease.account, Q_UP_ERROR, "down", T0 + month);
+  CHECK(w.lease.account->renew_ms > T0 + month); /* not again at once */
   pool_login_failed(p, w.lease.account, Q_UP_AUTH, "nothing to renew with", T0);
   CHECK_INT(w.lease.account->whole, ACCOUNT_EXPIRED);
   secret_unref(token);
