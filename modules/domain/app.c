@@ -319,7 +319,7 @@ static int app_tidying(struct app *a)
 
 static int app_open_answers(struct app *a)
 {
-  return gate_connections(a->gates);
+  return gate_busy(a->gates);
 }
 
 static void app_wait(struct app *a, int64_t ms, const atomic_bool *hurry, int (*left)(struct app *a))

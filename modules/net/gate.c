@@ -32,6 +32,7 @@ enum {
 struct gate_shared {
   struct gate_config config;
   atomic_int connections;
+  atomic_int refused;       /* of them those that have got their refusal and are only waited for */
   atomic_size_t bodies;
 };
 
@@ -68,7 +69,7 @@ struct client {
   struct gate *gate;
   struct client *next, **at;
   enum client_state state;
-  bool readable, ended, broken, keep, unread, gone_told;
+  bool readable, ended, broken, keep, unread, gone_told, refused;
   char peer[INET6_ADDRSTRLEN + 4];
 
   char *in;                 /* unconsumed bytes */
@@ -157,6 +158,7 @@ static void client_close(struct client *c)
   *c->at = c->next;
   if(c->next) c->next->at = c->at;
   c->gate->open--;
+  if(c->refused) atomic_fetch_sub(&c->gate->shared->refused, 1);
   atomic_fetch_sub(&c->gate->shared->connections, 1);
   c->bury.fn = client_bury;
   pump_defer(c->gate->pump, &c->bury);
@@ -319,11 +321,18 @@ static void client_reject(struct client *c, enum q_status st, const char *words)
   c->keep = false;
   c->unread = true;
   c->state = CLIENT_FLUSHING;
+  if(!c->refused) atomic_fetch_add(&s->refused, 1);
+  c->refused = true;
   if(c->out.err) client_close(c);
   else {
     client_deadline(c, s->config.stall_ms);
     client_flush(c);
   }
+}
+
+static void client_shut(struct client *c)
+{
+  client_reject(c, Q_SHUTDOWN, "The gateway is shutting down.");
 }
 
 /* ---- reading ---- */
@@ -756,9 +765,8 @@ static enum q_status gate_client(struct gate *g, int fd, const struct sockaddr_s
   g->clients = c;
   g->open++;
   int now = atomic_fetch_add(&g->shared->connections, 1) + 1;
-  if(now > g->shared->config.max_connections || g->draining)
-    client_reject(c, g->draining ? Q_SHUTDOWN : Q_OVERLOADED,
-                  g->draining ? "The gateway is shutting down." : "Too many connections. Try again later.");
+  if(g->draining) client_shut(c);
+  else if(now > g->shared->config.max_connections) client_reject(c, Q_OVERLOADED, "Too many connections. Try again later.");
   else client_deadline(c, g->shared->config.head_ms);
   return Q_OK;
 }
@@ -773,7 +781,7 @@ static void gate_resume(struct pump_timer *t)
 {
   struct gate *g = (struct gate *)((char *)t - offsetof(struct gate, pause));
   for(int i = 0; i < g->listener_n; i++)
-    if(!g->listeners[i].on && !g->draining) g->listeners[i].on = pump_add_listener(g->pump, &g->listeners[i].io) == Q_OK;
+    if(!g->listeners[i].on) g->listeners[i].on = pump_add_listener(g->pump, &g->listeners[i].io) == Q_OK;
 }
 
 static void gate_accept(struct pump_io *io, uint32_t events)
@@ -849,12 +857,17 @@ void gate_unlisten(struct gate *g)
 
 void gate_drain(struct gate *g)
 {
-  gate_unlisten(g);
   g->draining = true;
   for(struct client *c = g->clients, *next; c; c = next) {
     next = c->next;
     if(c->state == CLIENT_READING && c->in_n == 0) client_close(c);
+    else if(c->state == CLIENT_READING || c->state == CLIENT_COLLECTING) client_shut(c);
   }
+}
+
+int gate_busy(const struct gate_shared *s)
+{
+  return atomic_load(&s->connections) - atomic_load(&s->refused);
 }
 
 int gate_open(const struct gate *g)

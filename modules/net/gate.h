@@ -41,11 +41,13 @@ struct gate_config {
 struct gate_shared *gate_shared_new(const struct gate_config *c) Q_MUST_USE;
 void gate_shared_destroy(struct gate_shared *s);
 int gate_connections(const struct gate_shared *s); /* any thread: open client sockets */
+int gate_busy(const struct gate_shared *s);        /* any thread: those that an answer is being made for or may be */
 
 struct gate *gate_new(struct gate_shared *s, struct pump *p) Q_MUST_USE;
 enum q_status gate_listen(struct gate *g, int fd) Q_MUST_USE; /* (pump or before it runs) accept from this socket too */
 void gate_unlisten(struct gate *g);     /* (pump) stop accepting */
-/* (pump) Draining: stops accepting, closes idle connections, sets Connection: close on answers from now on. */
+/* (pump) Draining: closes idle connections, tells 503 `shutting_down` to new ones and to requests that are not whole yet, sets
+ * Connection: close on answers from now on. Who hands the listening sockets to another calls gate_unlisten first. */
 void gate_drain(struct gate *g);
 int gate_open(const struct gate *g);    /* (pump) connections not closed yet */
 void gate_destroy(struct gate *g);      /* closes what is left, telling takers (on_gone) */

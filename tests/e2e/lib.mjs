@@ -16,9 +16,11 @@ let passed = 0, failed = 0;
 export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
 export async function test(name, fn) {
+  const begin = Date.now();
   try {
     await fn();
     passed++;
+    if (process.env.Q2A_TIMES) console.log(`${Date.now() - begin} ms: ${name}`);
   } catch (e) {
     failed++;
     console.log(`FAILED ${name}: ${e.stack || e}`);
