@@ -1,10 +1,15 @@
 #include "http/h_start.h"
+#include "base/codec.h"
 #include "http/handlers.h"
 #include "proto/anthropic.h"
 #include "proto/fold.h"
+#include "proto/media.h"
 #include "proto/tokens.h"
 
-enum { H_MESSAGES_PROMPT_MAX = 256 * 1024 * 1024, H_MESSAGES_PICTURE = 1024 /* tokens of one whose size is not known */ };
+enum {
+  H_MESSAGES_PROMPT_MAX = 256 * 1024 * 1024,
+  H_MESSAGES_LOOK = 4 * 1024 * 1024 /* bytes of a file that are looked at */
+};
 
 void h_messages(struct req *q)
 {
@@ -25,10 +30,34 @@ void h_messages(struct req *q)
 
 /* ---- count_tokens: what the same request would cost, without the upstream ---- */
 
+/* The beginning of a file; empty for one that is not here. */
+static void h_messages_bytes(const struct chat_media *m, struct strbuf *out)
+{
+  size_t most = m->plain ? H_MESSAGES_LOOK : H_MESSAGES_LOOK / 3 * 4, n = m->data.n < most ? m->data.n : most;
+  bool good = m->plain;
+  if(m->plain) strbuf_add(out, m->data.p, n);
+  for(size_t k = 0; !good && k < 4 && k <= n; k++) { /* cut within a group of four */
+    strbuf_clear(out);
+    good = codec_unbase64(str_sub(m->data, 0, n - k), out);
+  }
+  if(!good) strbuf_clear(out);
+}
+
+/* A picture by its size, a document of readable text by its words. */
 static int64_t h_messages_file(const struct chat_media *m)
 {
-  if(m->kind == MEDIA_IMAGE) return H_MESSAGES_PICTURE;
-  return m->kind == MEDIA_DOCUMENT && m->plain ? tokens_count(m->data) : 0;
+  struct strbuf bytes = STRBUF(H_MESSAGES_LOOK + 16);
+  int64_t w = 0, h = 0, n = 0;
+  h_messages_bytes(m, &bytes);
+  struct str head = strbuf_str(&bytes);
+  if(media_size(head, &w, &h) || m->kind == MEDIA_IMAGE) n = media_tokens(w, h);
+  else if(m->kind == MEDIA_DOCUMENT && media_detect(head).text) {
+    double whole = m->plain ? (double)m->data.n : (double)m->data.n * 3 / 4;
+    n = tokens_count(head);
+    if(head.n >= H_MESSAGES_LOOK) n = (int64_t)((double)n * (whole / (double)head.n));
+  }
+  strbuf_free(&bytes);
+  return n;
 }
 
 static enum q_status h_messages_pick(struct req *q, const struct chat_req *r, struct models_pick *pick, struct q_error *e)
