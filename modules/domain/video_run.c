@@ -378,10 +378,11 @@ static void video_run_answered(struct video_run *r)
   struct arena a = ARENA(4 * VIDEO_BODY_MAX);
   trouble_body(&t, r->http_status, str_z(r->retry_after), strbuf_str(&r->body));
   video_run_close(r);
-  if(t.st) {
+  bool unread = t.st == Q_UP_BODY && r->http_status == 200 && !t.code[0] && !t.words[0]; /* no shape of a refusal */
+  if(t.st && !unread) {
     video_run_trouble(r, t.st, t.words, t.wait_s);
   } else {
-    struct str id = video_task_id(json_parse(&a, strbuf_str(&r->body), 64, NULL));
+    struct str id = unread ? STR_NONE : video_task_id(json_parse(&a, strbuf_str(&r->body), 64, NULL));
     if(id.n && id.n < sizeof r->v->task_id) {
       video_run_taken(r, id);
     } else { /* it may have been taken: a second try could cost the quota twice */
