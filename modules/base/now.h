@@ -20,4 +20,8 @@ static inline int64_t now_mono_ms(const struct now *n) { return n->mono_us(n->ct
 static inline int64_t now_wall_ms(const struct now *n) { return n->wall_ms(n->ctx); }
 static inline int64_t now_wall_s(const struct now *n) { return n->wall_ms(n->ctx) / 1000; }
 
+/* The local day (TZ) of a wall clock time as 20251124, and when that day ends (wall clock ms). */
+int now_local_day(int64_t wall_ms);
+int64_t now_local_midnight_ms(int64_t wall_ms);
+
 #endif

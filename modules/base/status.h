@@ -77,6 +77,7 @@
   X(Q_MEDIA_QUOTA,     429, "rate_limit_error",         "media_quota_exceeded",      true,  "media quota of the day used up") \
   X(Q_NO_ACCOUNT,      503, "service_unavailable_error", "no_account",              true,  "no account configured") \
   X(Q_NO_USABLE,       503, "service_unavailable_error", "no_usable_account",        true,  "no account is usable") \
+  X(Q_NO_CLI,          503, "service_unavailable_error", "no_cli_account",           true,  "no account serves the CLI routes") \
   X(Q_OVERLOADED,      503, "service_unavailable_error", "overloaded",               true,  "queue or house full") \
   X(Q_SHUTDOWN,        503, "service_unavailable_error", "shutting_down",            true,  "shutting down") \
   X(Q_UP_CONNECT_TIME, 504, "timeout_error",            "upstream_connect_timeout",  true,  "connecting took too long") \

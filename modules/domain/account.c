@@ -5,11 +5,13 @@
 #include "base/codec.h"
 #include "base/crypt.h"
 #include "base/mem.h"
+#include "base/now.h"
 
 enum {
   ACCOUNT_MINUTE = 60 * 1000,
   ACCOUNT_COOL_LONG = 15 * ACCOUNT_MINUTE, /* challenge, barred, repeated refusals */
   ACCOUNT_COOL_NET = 5 * ACCOUNT_MINUTE,   /* three transport failures in a row */
+  ACCOUNT_GRANT_DAY = 24 * 60 * ACCOUNT_MINUTE, /* a CLI service that refuses is asked again at most daily */
   ACCOUNT_ROW = 3                           /* how many in a row count */
 };
 
@@ -72,6 +74,17 @@ enum account_state account_state_by_name(struct str name)
   return (enum account_state)s;
 }
 
+const char *account_kind_name(enum account_kind k)
+{
+  static const char *const names[] = { "web", "cli", "api" };
+  return names[k < ACCOUNT_KINDS ? k : 0];
+}
+
+enum account_kind account_kind_by_name(struct str name)
+{
+  return str_eq(name, S("cli")) ? ACCOUNT_CLI : str_eq(name, S("api")) ? ACCOUNT_API : ACCOUNT_WEB;
+}
+
 struct account *account_new(struct str email, struct str password, struct str proxy)
 {
   struct account *a = mem_zalloc(sizeof *a);
@@ -92,6 +105,23 @@ struct account *account_new(struct str email, struct str password, struct str pr
   return a;
 }
 
+struct account *account_new_api(struct str name, struct str key, struct str base, struct str models, unsigned serves)
+{
+  struct account *a = account_new(name, STR_NONE, STR_NONE);
+  if(!a) return NULL;
+  while(base.n && base.p[base.n - 1] == '/') base.n--;
+  a->kind = ACCOUNT_API;
+  a->token = secret_new(key);
+  a->token_no = 1;
+  a->base = secret_new(base);
+  a->models = models.n ? secret_new(models) : NULL;
+  a->models_given = models.n > 0;
+  a->serves = serves;
+  if(a->token && a->base && (a->models || !models.n)) return a;
+  account_free(a);
+  return NULL;
+}
+
 void account_free(struct account *a)
 {
   if(!a) return;
@@ -102,6 +132,11 @@ void account_free(struct account *a)
   secret_unref(a->token);
   secret_unref(a->refresh);
   secret_unref(a->proxy);
+  secret_unref(a->base);
+  secret_unref(a->models);
+  secret_unref(a->grant.access);
+  secret_unref(a->grant.refresh);
+  secret_unref(a->grant.resource);
   mem_free(a);
 }
 
@@ -128,7 +163,9 @@ bool account_usable(struct account *a, enum feature f, int64_t now_ms, int64_t *
 {
   *until_ms = 0;
   *why = Q_OK;
-  if(a->whole != ACCOUNT_ACTIVE) {
+  /* A grant lives on when the web sign-in beside it is dead. */
+  bool own_life = f == FEATURE_CLI && a->kind == ACCOUNT_WEB && a->whole != ACCOUNT_DISABLED;
+  if(a->whole != ACCOUNT_ACTIVE && !own_life) {
     *why = a->whole_why ? a->whole_why : Q_UP_AUTH;
     return false;
   }
@@ -145,6 +182,7 @@ void account_rest(struct account *a, enum feature f, enum account_state s, enum 
   for(int i = 0; i < FEATURE_COUNT; i++) {
     struct feature_state *x = &a->features[i];
     if(f != FEATURE_COUNT && i != (int)f) continue;
+    if(f == FEATURE_COUNT && i == FEATURE_CLI && a->kind == ACCOUNT_WEB) continue; /* the grant is another service */
     if(x->state != ACCOUNT_ACTIVE && x->until_ms >= until_ms) continue;
     x->state = s;
     x->why = why;
@@ -183,6 +221,58 @@ void account_plan_renewal(struct account *a, int64_t now_ms)
   a->renew_ms = a->expires_ms ? a->expires_ms - (left < 2 * day ? left / 2 : day) : 0;
 }
 
+void account_set_grant(struct account *a, struct secret *access, int64_t expires_ms, struct secret *refresh, struct secret *resource)
+{
+  struct grant_state *g = &a->grant;
+  struct feature_state *f = &a->features[FEATURE_CLI];
+  secret_unref(g->access);
+  g->access = secret_ref(access);
+  if(refresh) {
+    secret_unref(g->refresh);
+    g->refresh = secret_ref(refresh);
+  }
+  if(resource) {
+    secret_unref(g->resource);
+    g->resource = secret_ref(resource);
+  }
+  g->expires_ms = expires_ms;
+  g->no++;
+  if(f->why == Q_NO_CLI) {
+    f->state = ACCOUNT_ACTIVE;
+    f->why = Q_OK;
+    f->until_ms = 0;
+    account_words(&f->words, NULL);
+  }
+  a->dirty = true;
+}
+
+void account_count_cli(struct account *a, int64_t now_ms, int64_t calls, int64_t in, int64_t out)
+{
+  int day = now_local_day(now_ms);
+  if(a->cli_day != day) {
+    a->cli_day = day;
+    a->cli_calls = a->cli_in = a->cli_out = 0;
+  }
+  a->cli_calls += calls;
+  a->cli_in += in;
+  a->cli_out += out;
+  a->dirty = true;
+}
+
+int64_t account_cli_today(const struct account *a, int64_t now_ms)
+{
+  return a->cli_day == now_local_day(now_ms) ? a->cli_calls : 0;
+}
+
+bool account_lists(const struct account *a, struct str model, bool *known)
+{
+  struct str rest = secret_str(a->models);
+  if(known) *known = rest.n > 0;
+  while(rest.n)
+    if(str_eq(str_trim(str_cut(&rest, '\n')), model)) return true;
+  return false;
+}
+
 int64_t account_quota_return_ms(int64_t now_ms)
 {
   const int64_t day = 24 * 60 * ACCOUNT_MINUTE, east = 8 * 60 * ACCOUNT_MINUTE, ten = 10 * ACCOUNT_MINUTE;
@@ -211,8 +301,52 @@ static void account_book_ok(struct account *a, enum feature f)
   a->features[f].busy_step = 0;
 }
 
+/* The CLI service of a web or cli account: nothing here touches the web chat's states. */
+static void account_book_grant(struct account *a, enum q_status how, const char *words, int wait_s, int64_t now_ms)
+{
+  const enum feature f = FEATURE_CLI;
+  switch(how) {
+  case Q_OK:
+    a->grant.row = a->features[f].busy_step = 0;
+    break;
+  case Q_NO_CLI:
+  case Q_UP_AUTH:
+  case Q_UP_BARRED:
+    account_rest(a, f, ACCOUNT_COOLING, Q_NO_CLI, words, now_ms + ACCOUNT_GRANT_DAY);
+    break;
+  case Q_UP_QUOTA:
+    account_rest(a, f, ACCOUNT_LIMITED, how, words, wait_s ? now_ms + (int64_t)wait_s * 1000 : account_quota_return_ms(now_ms));
+    break;
+  case Q_UP_BUSY:
+  case Q_UP_PARALLEL:
+    account_book_busy(a, f, words, wait_s, now_ms);
+    break;
+  case Q_UP_CHALLENGE:
+    account_rest(a, f, ACCOUNT_COOLING, how, words, now_ms + ACCOUNT_COOL_LONG);
+    break;
+  case Q_UP_ERROR:
+  case Q_UP_UNREACHABLE:
+  case Q_UP_TLS:
+  case Q_PROXY:
+  case Q_UP_CONNECT_TIME:
+    if(++a->grant.row < ACCOUNT_ROW) break;
+    a->grant.row = 0;
+    account_rest(a, f, ACCOUNT_COOLING, how, words, now_ms + (how == Q_UP_ERROR ? ACCOUNT_COOL_LONG : ACCOUNT_COOL_NET));
+    break;
+  default: break;
+  }
+}
+
 void account_book(struct account *a, enum feature f, enum q_status how, const char *words, int wait_s, int64_t now_ms)
 {
+  if(f == FEATURE_CLI && a->kind != ACCOUNT_API) {
+    account_book_grant(a, how, words, wait_s, now_ms);
+    return;
+  }
+  if(a->kind == ACCOUNT_API && how == Q_UP_AUTH) { /* a refused key stays refused until the operator changes it */
+    account_set_whole(a, ACCOUNT_INVALID, how, words);
+    return;
+  }
   switch(how) {
   case Q_OK:
     account_book_ok(a, f);

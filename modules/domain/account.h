@@ -21,6 +21,24 @@ struct secret *secret_ref(struct secret *s);         /* takes NULL */
 void secret_unref(struct secret *s);                 /* takes NULL; the last one wipes */
 static inline struct str secret_str(const struct secret *s) { return s ? str_of(s->text, s->n) : STR_NONE; }
 
+/* web: an e-mail and a password, or a token; it may own a CLI grant besides. cli: an imported grant. api: an official
+ * OpenAI-compatible key, which is its token. */
+enum account_kind { ACCOUNT_WEB, ACCOUNT_CLI, ACCOUNT_API };
+#define ACCOUNT_KINDS 3
+const char *account_kind_name(enum account_kind k);
+enum account_kind account_kind_by_name(struct str name); /* ACCOUNT_WEB for what is unknown or empty */
+
+/* What an api account may be used for. */
+enum { SERVES_CLI = 1, SERVES_EMBEDDINGS = 2, SERVES_CHAT = 4, SERVES_DEFAULT = SERVES_CLI | SERVES_EMBEDDINGS };
+
+/* OAuth credentials of the CLI service. */
+struct grant_state {
+  struct secret *access, *refresh, *resource; /* resource: the base address as the upstream told it; NULL: the usual one */
+  int64_t expires_ms;                         /* 0: unknown */
+  unsigned no;                                /* counts replacements */
+  int row;                                    /* consecutive failures that may be chance */
+};
+
 #define FEATURE_LIST(X) X(CHAT, "chat") X(SEARCH, "search") X(IMAGE, "image") X(VIDEO, "video") \
   X(RESEARCH, "deep_research") X(UPLOAD, "upload") X(CLI, "cli")
 enum feature {
@@ -53,6 +71,7 @@ struct feature_state {
 
 struct pool_entry;
 struct account {
+  enum account_kind kind;
   char *email;              /* the unique name; a log has only the label */
   char label[16];           /* first letter and a hash of the name */
   char id[17];              /* 16 hex digits of a hash of the name: for records that must not tell it */
@@ -63,7 +82,16 @@ struct account {
   int64_t expires_ms;       /* of the token, 0 unknown */
   int64_t renew_ms;         /* from when on the token is renewed in the background, 0: never. Not stored */
   bool exchange;            /* the token must be exchanged for a short one (seen to work) */
-  bool from_env;            /* came from ACCOUNTS */
+  bool from_env;            /* came from ACCOUNTS, CLI_API_KEY */
+  bool unstored;            /* lives as long as the process */
+  struct grant_state grant; /* of web and cli */
+  struct secret *base;      /* api: the base address, without a slash at its end */
+  struct secret *models;    /* api: names, one a line; NULL: not known */
+  bool models_given;        /* by the operator, else they were asked for */
+  int64_t models_asked_ms;
+  unsigned serves;          /* api: SERVES_* */
+  int cli_day;              /* the local day that is counted, as 20251124 */
+  int64_t cli_calls, cli_in, cli_out; /* of that day */
   enum account_state whole; /* ACTIVE, EXPIRED, INVALID or DISABLED */
   enum q_status whole_why;
   char *whole_words;
@@ -80,6 +108,8 @@ struct account {
 };
 
 struct account *account_new(struct str email, struct str password, struct str proxy) Q_MUST_USE;
+/* An api account. models: names separated by line ends, or empty: its own list is asked for. */
+struct account *account_new_api(struct str name, struct str key, struct str base, struct str models, unsigned serves) Q_MUST_USE;
 void account_free(struct account *a); /* takes NULL */
 
 /* Whether f may be used at now: else *until_ms is when it may be again (0: not by waiting) and *why names the reason.
@@ -95,6 +125,14 @@ void account_rest(struct account *a, enum feature f, enum account_state s, enum 
 void account_set_token(struct account *a, struct secret *token, int64_t expires_ms, struct secret *refresh);
 /* From now on: a day before the end of the token, or, if it lives less than two days, half its life. */
 void account_plan_renewal(struct account *a, int64_t now_ms);
+/* New CLI credentials; ends the rest of the feature. References are taken; refresh and resource may be NULL: the old ones stay. */
+void account_set_grant(struct account *a, struct secret *access, int64_t expires_ms, struct secret *refresh, struct secret *resource);
+static inline bool account_has_grant(const struct account *a) { return a->grant.access || a->grant.refresh; }
+/* Counts a CLI request and tokens on the local day of now_ms. */
+void account_count_cli(struct account *a, int64_t now_ms, int64_t calls, int64_t in, int64_t out);
+int64_t account_cli_today(const struct account *a, int64_t now_ms);
+/* Whether an api account's list has the name; *known (may be NULL): it has a list at all. */
+bool account_lists(const struct account *a, struct str model, bool *known);
 void account_set_whole(struct account *a, enum account_state s, enum q_status why, const char *words);
 /* 00:10 of the next day in UTC+8, when daily quotas return. */
 int64_t account_quota_return_ms(int64_t now_ms);

@@ -43,13 +43,36 @@ static void accounts_features(const struct account *a, struct strbuf *b)
   if(any) strbuf_addc(b, '}');
 }
 
+/* What only api accounts and grants have. */
+static enum q_status accounts_kind(const struct seal *s, const struct account *a, struct str key, struct strbuf *b)
+{
+  const struct grant_state *g = &a->grant;
+  if(a->kind == ACCOUNT_API) {
+    struct str list = a->models_given ? secret_str(a->models) : STR_NONE;
+    strbuf_fmt(b, ",\"serves\":%u,\"models\":[", a->serves);
+    for(bool first = true; list.n; first = false) {
+      if(!first) strbuf_addc(b, ',');
+      strbuf_json(b, str_cut(&list, '\n'));
+    }
+    strbuf_addc(b, ']');
+  }
+  if(a->cli_calls) strbuf_fmt(b, ",\"cliDay\":%d,\"cliCalls\":%lld,\"cliInput\":%lld,\"cliOutput\":%lld", a->cli_day,
+                              (long long)a->cli_calls, (long long)a->cli_in, (long long)a->cli_out);
+  if(account_has_grant(a)) strbuf_fmt(b, ",\"cliExpires\":%lld", (long long)g->expires_ms);
+  enum q_status st = accounts_secret(s, key, "baseUrl", a->base, b);
+  if(!st) st = accounts_secret(s, key, "cliAccess", g->access, b);
+  if(!st) st = accounts_secret(s, key, "cliRefresh", g->refresh, b);
+  if(!st) st = accounts_secret(s, key, "cliResource", g->resource, b);
+  return st;
+}
+
 static enum q_status accounts_record(const struct seal *s, const struct account *a, struct str key, struct strbuf *b)
 {
   strbuf_addc(b, ACCOUNTS_VERSION);
   strbuf_lit(b, "{\"email\":");
   strbuf_json(b, str_z(a->email));
-  strbuf_fmt(b, ",\"kind\":\"web\",\"createdAt\":%lld,\"expires\":%lld,\"exchange\":%s,\"env\":%s,\"state\":\"%s\",\"why\":\"%s\",\"message\":",
-             (long long)a->created_ms, (long long)a->expires_ms, a->exchange ? "true" : "false", a->from_env ? "true" : "false",
+  strbuf_fmt(b, ",\"kind\":\"%s\",\"createdAt\":%lld,\"expires\":%lld,\"exchange\":%s,\"env\":%s,\"state\":\"%s\",\"why\":\"%s\",\"message\":",
+             account_kind_name(a->kind), (long long)a->created_ms, (long long)a->expires_ms, a->exchange ? "true" : "false", a->from_env ? "true" : "false",
              account_state_name(a->whole), status_row(a->whole_why)->name);
   strbuf_json(b, str_z(a->whole_words ? a->whole_words : ""));
   accounts_features(a, b);
@@ -57,6 +80,7 @@ static enum q_status accounts_record(const struct seal *s, const struct account 
   if(!st) st = accounts_secret(s, key, "token", a->token, b);
   if(!st) st = accounts_secret(s, key, "refresh", a->refresh, b);
   if(!st) st = accounts_secret(s, key, "proxy", a->proxy, b);
+  if(!st) st = accounts_kind(s, a, key, b);
   strbuf_addc(b, '}');
   return st ? st : b->err;
 }
@@ -73,6 +97,7 @@ struct accounts_saving {
 static void accounts_collect(void *ctx, struct account *a)
 {
   struct accounts_saving *s = ctx;
+  if(a->unstored) a->dirty = false;
   if(!a->dirty || s->st || s->n == 64) return;
   struct strbuf *key = &s->keys[s->n], *value = &s->values[s->n];
   *key = STRBUF(1024);
@@ -165,6 +190,36 @@ static void accounts_read_features(struct account *a, const struct json *list)
   }
 }
 
+static void accounts_read_kind(const struct seal *s, struct account *a, struct str key, const struct json *root, bool *bad)
+{
+  int64_t serves = SERVES_DEFAULT, day = 0;
+  struct strbuf list = STRBUF(ACCOUNTS_RECORD_MAX);
+  a->kind = account_kind_by_name(json_str(json_get(root, "kind")));
+  (void)json_int(json_get(root, "serves"), &serves);
+  a->serves = (unsigned)serves;
+  const struct json *names = json_get(root, "models");
+  if(json_is(names, JSON_ARRAY))
+    for json_each(m, names) {
+      if(list.n) strbuf_addc(&list, '\n');
+      strbuf_adds(&list, json_str(m));
+    }
+  a->models_given = list.n > 0;
+  if(list.n && !(a->models = secret_new(strbuf_str(&list)))) *bad = true;
+  strbuf_free(&list);
+  (void)json_int(json_get(root, "cliDay"), &day);
+  a->cli_day = (int)day;
+  (void)json_int(json_get(root, "cliCalls"), &a->cli_calls);
+  (void)json_int(json_get(root, "cliInput"), &a->cli_in);
+  (void)json_int(json_get(root, "cliOutput"), &a->cli_out);
+  (void)json_int(json_get(root, "cliExpires"), &a->grant.expires_ms);
+  a->base = accounts_open(s, key, root, "baseUrl", bad);
+  a->grant.access = accounts_open(s, key, root, "cliAccess", bad);
+  a->grant.refresh = accounts_open(s, key, root, "cliRefresh", bad);
+  a->grant.resource = accounts_open(s, key, root, "cliResource", bad);
+  a->grant.no = account_has_grant(a);
+  if(a->kind == ACCOUNT_API && (!a->base || !a->token)) *bad = true;
+}
+
 static struct account *accounts_read(const struct seal *s, struct str key, struct str value, int64_t now_ms)
 {
   struct arena arena = ARENA(4 * ACCOUNTS_RECORD_MAX);
@@ -185,6 +240,7 @@ static struct account *accounts_read(const struct seal *s, struct str key, struc
     a->from_env = json_true(json_get(root, "env"));
     a->token_no = a->token != NULL;
     account_plan_renewal(a, now_ms);
+    accounts_read_kind(s, a, key, root, &bad);
     str_copy(words, sizeof words, json_str(json_get(root, "message")));
     enum account_state whole = account_state_by_name(json_str(json_get(root, "state")));
     if(whole != ACCOUNT_STATE_COUNT && whole != ACCOUNT_ACTIVE) account_set_whole(a, whole, accounts_why(json_str(json_get(root, "why"))), words);
@@ -225,8 +281,27 @@ enum q_status accounts_load(struct app *app, struct q_error *e)
   return st;
 }
 
+/* The n-th pair of CLI_API_KEY and CLI_BASE_URL is the api account env-n; one address may serve all keys. */
+static enum q_status accounts_env_keys(struct app *app)
+{
+  const struct config *c = app->config;
+  for(int i = 0; i < c->cli_api_key.n; i++) {
+    char name[24];
+    snprintf(name, sizeof name, "env-%d", i + 1);
+    const char *base = c->cli_base_url.v[c->cli_base_url.n > 1 ? i : 0];
+    struct account *a = account_new_api(str_z(name), str_z(c->cli_api_key.v[i]), str_z(base), STR_NONE, SERVES_DEFAULT);
+    if(!a) return Q_NOMEM;
+    a->from_env = a->unstored = true;
+    a->created_ms = now_wall_ms(app->now);
+    enum q_status st = pool_add(app->pool, a);
+    if(st && st != Q_EXISTS) return st;
+  }
+  return Q_OK;
+}
+
 enum q_status accounts_from_env(struct app *app, struct q_error *e)
 {
+  if(accounts_env_keys(app)) return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
   const struct config *c = app->config;
   for(int i = 0; i < c->accounts_n; i++) {
     struct account *a = account_new(str_z(c->accounts[i].email), str_z(c->accounts[i].password), str_z(c->accounts[i].proxy));

@@ -2,7 +2,9 @@
  *
  * Threads: any but a pump (the store may block).
  * Record "acct/<name>": version byte 1, then JSON: email, sealed password, token, refresh and proxy, expires, exchange,
- * whole-account state, features that are not plainly active, createdAt. Secrets are sealed to the record's key. */
+ * whole-account state, features that are not plainly active, createdAt; of an api account serves, models and the sealed
+ * baseUrl (its key is the token); of a grant the sealed cliAccess, cliRefresh and cliResource, and cliExpires; the CLI
+ * calls of the day. Secrets are sealed to the record's key. A record without the later members reads on. */
 #ifndef Q2A_DOMAIN_ACCOUNTS_H
 #define Q2A_DOMAIN_ACCOUNTS_H
 
@@ -10,7 +12,8 @@
 
 /* Every stored account into the pool. One that cannot be read is named in the log and left in the store. */
 enum q_status accounts_load(struct app *a, struct q_error *e) Q_MUST_USE;
-/* ACCOUNTS of the environment: those that are not there yet. */
+/* ACCOUNTS of the environment, those that are not there yet, and the pairs of CLI_API_KEY and CLI_BASE_URL, which are never
+ * stored. */
 enum q_status accounts_from_env(struct app *a, struct q_error *e) Q_MUST_USE;
 /* Seals every account anew, with the first key of SECRET_KEY. */
 enum q_status accounts_reseal(struct app *a) Q_MUST_USE;

@@ -11,6 +11,7 @@
 #include "domain/keeper.h"
 #include "domain/login.h"
 #include "domain/responses.h"
+#include "domain/relay.h"
 #include "domain/tidy.h"
 #include "domain/upload.h"
 #include "domain/video.h"
@@ -177,7 +178,8 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->log = log;
   a->config = config;
   a->started_ms = now_wall_ms(a->now);
-  struct pool_config pc = { (int)config->max_inflight_per_account, config->min_start_gap_ms, (int)config->queue_max, (int)config->chat_stock };
+  struct pool_config pc = { (int)config->max_inflight_per_account, config->min_start_gap_ms, (int)config->queue_max, (int)config->chat_stock,
+                             config->cli_daily_limit };
   a->jobs = jobs_new((int)config->job_threads);
   a->fetch_jobs = jobs_new(APP_FETCH_THREADS);
   a->upload_jobs = jobs_new(APP_UPLOAD_THREADS);
@@ -285,6 +287,7 @@ static void app_drain_pump(struct app_pump *p)
 static void app_end_chats(struct app_pump *p)
 {
   chat_end_all(p);
+  relay_end_all(p);
 }
 
 static void app_end_videos(struct app_pump *p)
@@ -363,10 +366,10 @@ void app_destroy(struct app *a)
   for(int i = 0; i < a->pump_n; i++) {
     struct app_pump *p = &a->pumps[i];
     if(!p->pump) continue;
-    if(p->httpc) chat_end_all(p);
+    if(p->httpc) app_end_chats(p);
     tidy_end_all(p);
     gate_destroy(p->gate);
-    if(p->httpc) chat_end_all(p);
+    if(p->httpc) app_end_chats(p);
     for(int k = 0; k < 3; k++) pump_turn(p->pump, 0); /* what waits to be buried, and what is on its way to it */
     httpc_destroy(p->httpc);
     pump_turn(p->pump, 0);

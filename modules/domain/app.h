@@ -33,6 +33,7 @@ struct keeper;
 struct chat;
 struct tidy;
 struct uploads;
+struct relay;
 struct videos;
 struct responses;
 
@@ -44,6 +45,7 @@ struct app_pump {
   struct httpc *httpc;
   struct crypt_rng rng;
   struct chat *chats;      /* all that run here */
+  struct relay *relays;    /* the same of domain/relay */
   atomic_int tidying;      /* calls of domain/tidy under way */
   struct tidy *tidies;     /* all of them */
   struct strbuf scratch;   /* for one event's output; used and emptied within a callback */

@@ -55,6 +55,7 @@ struct chat {
   const struct out_ops *stream_ops, *whole_ops;
   void (*kept)(void *ctx, const struct out *o);
   void *kept_ctx;
+  const char *route;
   bool stream, keep, chunked, search;
   enum qwen_think think;
   int think_budget;
@@ -133,6 +134,9 @@ enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order
   c->keep = o->keep;
   c->chunked = o->chunked;
   c->stream = r->stream;
+  c->route = o->route;
+  c->committed = o->committed;
+  c->attempts = o->attempts;
   c->prompt = STRBUF(CHAT_BODY_MAX * 16u);
   c->body = STRBUF(CHAT_BODY_MAX);
   str_copy(c->request_id, sizeof c->request_id, str_z(o->request_id));
@@ -263,7 +267,7 @@ static void chat_over(struct chat *c)
 
 static struct chat_info chat_info_of(const struct chat *c)
 {
-  return (struct chat_info){ c->request_id, c->model_id, str_z(c->ignored), NULL, c->attempts > 0 ? c->attempts : 1,
+  return (struct chat_info){ c->request_id, c->model_id, str_z(c->ignored), NULL, c->route, c->attempts > 0 ? c->attempts : 1,
                              c->keep && client_keep_alive(c->client), c->chunked, c->stream };
 }
 

@@ -23,6 +23,7 @@ struct chat_info {
   const char *model_id;    /* the upstream's name, for x-qwen2api-model */
   struct str ignored;      /* x-qwen2api-ignored */
   const char *folded;      /* x-qwen2api-folded or NULL */
+  const char *route;       /* x-qwen2api-route or NULL */
   int attempts;
   bool keep;               /* the connection goes on afterwards */
   bool chunked;            /* else the end of the connection ends the body */
@@ -50,6 +51,9 @@ struct chat_order {
   struct str shown_model;          /* the name the client sent */
   struct chat_face face;
   const char *request_id;
+  const char *route;               /* static text for x-qwen2api-route, or NULL */
+  bool committed;                  /* the HTTP head of the answer is out already */
+  int attempts;                    /* made before, elsewhere */
   bool keep, chunked;              /* of the client's connection */
 };
 

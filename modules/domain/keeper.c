@@ -2,9 +2,11 @@
 
 #include "base/mem.h"
 #include "domain/accounts.h"
+#include "domain/grant.h"
 #include "domain/login.h"
 #include "domain/qwen.h"
 #include "domain/tidy.h"
+#include "domain/vendor.h"
 
 enum {
   KEEPER_TICK_MS = 1000,
@@ -20,6 +22,7 @@ struct keeper {
   struct app *app;
   struct app_pump *pump;
   struct pump_timer timer;
+  struct vendor *vendor;
   struct job models_job, save_job;
   atomic_bool models_busy, save_busy, models_wanted;
   int64_t models_tried_ms, tokens_looked_ms, renewals_looked_ms; /* wall clock */
@@ -122,7 +125,7 @@ static void keeper_token(void *ctx, struct account *a)
 {
   struct keeper_tokens *t = ctx;
   bool due = a->token ? t->all && a->renew_ms && t->now >= a->renew_ms : t->now >= a->renew_ms;
-  if(t->n == 32 || a->whole != ACCOUNT_ACTIVE || !due || (!a->password && !a->exchange)) return;
+  if(t->n == 32 || a->kind != ACCOUNT_WEB || a->whole != ACCOUNT_ACTIVE || !due || (!a->password && !a->exchange)) return;
   if(a->features[FEATURE_CHAT].state != ACCOUNT_ACTIVE && a->features[FEATURE_CHAT].until_ms > t->now) return;
   t->due[t->n].a = a;
   t->due[t->n++].no = a->token_no;
@@ -185,6 +188,12 @@ static void keeper_look_stock(struct keeper *k, int64_t now)
   }
 }
 
+static bool keeper_web(struct keeper *k, int64_t now)
+{
+  struct pool_want w = { .feature = FEATURE_CHAT };
+  return pool_offer(k->app->pool, &w, now).configured > 0;
+}
+
 static void keeper_tick(struct pump_timer *t)
 {
   struct keeper *k = (struct keeper *)((char *)t - offsetof(struct keeper, timer));
@@ -192,12 +201,14 @@ static void keeper_tick(struct pump_timer *t)
   int64_t now = now_wall_ms(k->app->now);
   keeper_look_tokens(k, c, now);
   keeper_look_models(k, c, now);
+  grant_look(k->app, now);
+  vendor_look(k->vendor, now);
   keeper_look_store(k);
   keeper_look_stock(k, now);
   pool_poll(k->app->pool, now);
   config_unref(c);
   pthread_mutex_lock(&k->app->lock);
-  int64_t tick = k->app->models_at_ms || !pool_count(k->app->pool, FEATURE_CHAT, now).total ? KEEPER_TICK_MS : KEEPER_EARLY_MS;
+  int64_t tick = k->app->models_at_ms || !keeper_web(k, now) ? KEEPER_TICK_MS : KEEPER_EARLY_MS;
   pthread_mutex_unlock(&k->app->lock);
   if(pump_timer_set(k->pump->pump, &k->timer, pump_now(k->pump->pump) + tick)) LOG_ERROR(k->app->log, "keeper", "", "no memory for a timer");
 }
@@ -206,6 +217,11 @@ struct keeper *keeper_new(struct app *a)
 {
   struct keeper *k = mem_zalloc(sizeof *k);
   if(!k) return NULL;
+  k->vendor = vendor_new(a);
+  if(!k->vendor) {
+    mem_free(k);
+    return NULL;
+  }
   k->app = a;
   k->timer.fn = keeper_tick;
   k->models_job.fn = keeper_models;
@@ -226,5 +242,6 @@ void keeper_stop(struct keeper *k)
 
 void keeper_destroy(struct keeper *k)
 {
+  if(k) vendor_destroy(k->vendor);
   mem_free(k);
 }

@@ -1,4 +1,4 @@
-/* keeper.h - periodic work: the model list, tokens about to end, changed accounts to the store, old stock.
+/* keeper.h - periodic work: the model lists, tokens about to end, CLI grants to be tried, changed accounts to the store, old stock.
  *
  * Threads: its clock runs on the first pump; everything that may block is submitted as a job.
  * Time:    one tick a second, five until the first model list; a tick submits at most one job of each kind at a time. */

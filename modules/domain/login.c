@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/codec.h"
+#include "domain/grant.h"
 #include "domain/qwen.h"
 #include "proto/jwt.h"
 #include "proto/qwen_req.h"
@@ -12,6 +13,7 @@ enum {
   LOGIN_CALL_MS = 10 * 1000,
   LOGIN_TRIES = 4,               /* of one call on transport trouble, 1, 2, 4 s apart */
   LOGIN_BODY_MAX = 1024 * 1024,
+  LOGIN_GRANTS = 2,              /* at once; a device flow may take minutes and must not hold up sign-ins */
   LOGIN_REST_MS = 60 * 1000      /* after "too many sign-ins" */
 };
 
@@ -23,13 +25,14 @@ struct login_run {
   struct login_waiter *waiters;
   unsigned token_no;
   bool refused, started;
+  bool grant;                /* the CLI grant instead of the web sign-in */
 };
 
 struct login {
   struct app *app;
   pthread_mutex_t lock;      /* guards all below */
   struct login_run *runs;    /* in order of arrival */
-  int started;
+  int started, started_grants;
   bool v1_works;             /* v2 was not there, v1 was: remembered for this process */
   int64_t rest_until_ms;     /* wall clock */
 };
@@ -302,10 +305,8 @@ static void login_answer_waiters(struct login_waiter *w, enum q_status st)
   }
 }
 
-static void login_job(struct job *j)
+static enum q_status login_web(struct login *l, struct login_run *run)
 {
-  struct login_run *run = (struct login_run *)((char *)j - offsetof(struct login_run, job));
-  struct login *l = run->login;
   struct app *a = l->app;
   struct pool_login who = { .password = NULL };
   struct login_result r = { .token = NULL };
@@ -324,6 +325,15 @@ static void login_job(struct job *j)
   pool_login_free(&who);
   secret_unref(r.token);
   secret_unref(r.refresh);
+  return st;
+}
+
+static void login_job(struct job *j)
+{
+  struct login_run *run = (struct login_run *)((char *)j - offsetof(struct login_run, job));
+  struct login *l = run->login;
+  struct app *a = l->app;
+  enum q_status st = run->grant ? grant_renew(a, run->account, run->token_no) : login_web(l, run);
 
   pthread_mutex_lock(&l->lock);
   for(struct login_run **at = &l->runs; *at; at = &(*at)->next)
@@ -331,7 +341,8 @@ static void login_job(struct job *j)
       *at = run->next;
       break;
     }
-  l->started--;
+  if(run->grant) l->started_grants--;
+  else l->started--;
   login_answer_waiters(run->waiters, st);
   login_pump(l);
   pthread_mutex_unlock(&l->lock);
@@ -345,14 +356,15 @@ static void login_pump(struct login *l)
   struct config *c = app_config(l->app);
   int bound = (int)c->batch_login_concurrency;
   config_unref(c);
-  for(struct login_run *r = l->runs, *next; r && l->started < bound; r = next) {
+  for(struct login_run *r = l->runs, *next; r; r = next) {
+    int *count = r->grant ? &l->started_grants : &l->started;
     next = r->next;
-    if(r->started) continue;
+    if(r->started || *count >= (r->grant ? LOGIN_GRANTS : bound)) continue;
     r->started = true;
-    l->started++;
+    ++*count;
     if(jobs_submit(l->app->jobs, &r->job) == Q_OK) continue;
     r->started = false; /* no thread to be had: the next renewal that ends tries again */
-    l->started--;
+    --*count;
     return;
   }
 }
@@ -363,7 +375,7 @@ static void login_done(struct pump_task *t)
   w->done(w, w->st);
 }
 
-void login_renew(struct login *l, struct account *a, unsigned token_no, bool refused, struct login_waiter *w)
+static void login_want(struct login *l, struct account *a, unsigned token_no, bool refused, bool grant, struct login_waiter *w)
 {
   struct login_run *fresh = mem_zalloc(sizeof *fresh), *run, **end;
   bool kept = false;
@@ -372,9 +384,10 @@ void login_renew(struct login *l, struct account *a, unsigned token_no, bool ref
     w->next = NULL;
   }
   pthread_mutex_lock(&l->lock);
-  for(run = l->runs; run && run->account != a; run = run->next) {}
+  for(run = l->runs; run && (run->account != a || run->grant != grant); run = run->next) {}
   if(!run && fresh) {
-    *fresh = (struct login_run){ .job.fn = login_job, .login = l, .account = a, .token_no = token_no, .refused = refused };
+    *fresh = (struct login_run){ .job.fn = login_job, .login = l, .account = a, .token_no = token_no, .refused = refused,
+                                .grant = grant };
     for(end = &l->runs; *end; end = &(*end)->next) {}
     *end = run = fresh;
     fresh = NULL;
@@ -390,7 +403,7 @@ void login_renew(struct login *l, struct account *a, unsigned token_no, bool ref
   if(kept) {
     pool_keep(l->app->pool, a);
     login_pump(l);
-    if(w && l->started == 0) { /* not a single job could be started */
+    if(w && l->started + l->started_grants == 0) { /* not a single job could be started */
       for(end = &l->runs; *end != run; end = &(*end)->next) {}
       *end = run->next;
       login_answer_waiters(run->waiters, Q_NOMEM);
@@ -400,6 +413,16 @@ void login_renew(struct login *l, struct account *a, unsigned token_no, bool ref
   }
   pthread_mutex_unlock(&l->lock);
   mem_free(fresh);
+}
+
+void login_renew(struct login *l, struct account *a, unsigned token_no, bool refused, struct login_waiter *w)
+{
+  login_want(l, a, token_no, refused, false, w);
+}
+
+void login_renew_grant(struct login *l, struct account *a, unsigned no, struct login_waiter *w)
+{
+  login_want(l, a, no, false, true, w);
 }
 
 bool login_leave(struct login *l, struct login_waiter *w)

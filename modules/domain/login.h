@@ -23,6 +23,8 @@ void login_destroy(struct login *l); /* after the jobs ended */
 /* Renews a's token unless it was replaced since token_no. w may be NULL (in the background). refused: the upstream
  * said so although the token seemed alive: the exchange is tried before a new sign-in. */
 void login_renew(struct login *l, struct account *a, unsigned token_no, bool refused, struct login_waiter *w);
+/* The same for the CLI grant of an account (domain/grant.h): single flight of its own, beside sign-ins. */
+void login_renew_grant(struct login *l, struct account *a, unsigned no, struct login_waiter *w);
 bool login_leave(struct login *l, struct login_waiter *w); /* false: done() is on its way */
 
 #endif

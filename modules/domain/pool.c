@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "base/mem.h"
+#include "base/now.h"
 
 enum {
   POOL_LEVELS = 17,          /* turns at once on an account that are told apart; the last holds all above */
@@ -224,12 +225,28 @@ static void pool_view_count(struct pool_view *v, enum q_status why, int64_t unti
   }
 }
 
+/* Whether an account belongs to what is wanted, whatever its state. */
+static bool pool_entry_of(const struct account *a, const struct pool_want *w)
+{
+  switch(w->plane) {
+  case POOL_GRANT: return a->kind != ACCOUNT_API && account_has_grant(a);
+  case POOL_API:
+    return a->kind == ACCOUNT_API && (a->serves & w->serves) == w->serves && (!w->listed || account_lists(a, w->model, NULL));
+  default: return a->kind == ACCOUNT_WEB;
+  }
+}
+
 static bool pool_entry_fits(struct pool *p, struct pool_entry *e, const struct pool_want *w, int64_t now_ms, struct pool_view *v)
 {
   struct account *a = e->a;
   int64_t until;
   enum q_status why;
+  if(!pool_entry_of(e->a, w)) return false;
   v->seen++;
+  if(w->plane == POOL_GRANT && account_cli_today(a, now_ms) >= p->config.cli_daily) {
+    pool_view_count(v, Q_UP_QUOTA, now_local_midnight_ms(now_ms));
+    return false;
+  }
   if(!account_usable(a, w->feature, now_ms, &until, &why) || (w->uploads && !account_usable(a, FEATURE_UPLOAD, now_ms, &until, &why))) {
     pool_view_count(v, why, until);
     return false;
@@ -278,8 +295,22 @@ static void pool_lend(struct pool *p, struct pool_entry *e, struct pool_waiter *
   a->last_used_ms = a->last_start_ms = now_ms;
   pool_list_add(p, e);
   p->leased++;
-  w->lease = (struct lease){ a, w->want.feature, secret_ref(a->token), secret_ref(a->proxy), a->token_no, a->expires_ms,
-                             a->renew_ms };
+  w->lease = (struct lease){ .account = a, .feature = w->want.feature, .plane = w->want.plane, .token = secret_ref(a->token),
+                             .proxy = secret_ref(a->proxy), .token_no = a->token_no, .expires_ms = a->expires_ms,
+                             .renew_ms = a->renew_ms };
+  struct lease *l = &w->lease;
+  if(l->plane == POOL_API) {
+    l->base = secret_ref(a->base);
+    l->models = secret_ref(a->models);
+  }
+  if(l->plane == POOL_GRANT) {
+    secret_unref(l->token);
+    l->token = secret_ref(a->grant.access);
+    l->base = secret_ref(a->grant.resource);
+    l->token_no = a->grant.no;
+    l->expires_ms = a->grant.expires_ms;
+  }
+  if(l->plane != POOL_WEB && l->feature == FEATURE_CLI) account_count_cli(a, now_ms, 1, 0, 0);
 }
 
 static int pool_seconds(int64_t from_ms, int64_t to_ms)
@@ -293,10 +324,10 @@ static enum q_status pool_why_not(struct pool *p, const struct pool_view *v, enu
 {
   enum q_status st;
   int wait_s = v->return_ms ? pool_seconds(now_ms, v->return_ms) : 0;
-  if(p->n == 0)
+  if(v->seen == 0)
     return status_fail(e, Q_NO_ACCOUNT, NULL,
                        "No upstream account is configured. Add one on the dashboard, or set ACCOUNTS=email:password.");
-  if(v->busy || v->seen == 0) {
+  if(v->busy) {
     st = status_fail(e, Q_OVERLOADED, NULL, "All %d accounts are busy and the wait was too long. Try again later.", p->n);
   } else if(v->limited && v->limited == v->seen) {
     st = status_fail(e, Q_UP_QUOTA, NULL,
@@ -333,10 +364,16 @@ static void pool_dequeue(struct pool *p, struct pool_waiter *w)
   p->waiting--;
 }
 
-static bool pool_overtakes(struct pool *p, enum feature f)
+/* Who waits for the same: a feature of the web chat, or another plane. */
+static int pool_queue_of(const struct pool_want *w)
+{
+  return w->plane == POOL_WEB ? (int)w->feature : FEATURE_COUNT + (int)w->plane;
+}
+
+static bool pool_overtakes(struct pool *p, const struct pool_want *want)
 {
   for(struct pool_waiter *w = p->first; w; w = w->next)
-    if(w->want.feature == f) return true;
+    if(pool_queue_of(&w->want) == pool_queue_of(want)) return true;
   return false;
 }
 
@@ -349,7 +386,7 @@ enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms
   w->queued = false;
   w->lease = LEASE_NONE;
   pthread_mutex_lock(&p->lock);
-  struct pool_model *m = pool_model_of(p, w->want.model);
+  struct pool_model *m = w->want.plane == POOL_WEB ? pool_model_of(p, w->want.model) : NULL;
   if(m && m->rest_until_ms > now_ms) {
     st = status_fail(e, Q_UP_MODEL_QUOTA, "model", "The upstream's quota for the model %s is used up on several accounts.",
                      m->name);
@@ -357,7 +394,7 @@ enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms
     pthread_mutex_unlock(&p->lock);
     return st;
   }
-  bool line = pool_overtakes(p, w->want.feature);
+  bool line = pool_overtakes(p, &w->want);
   struct pool_entry *chosen = pool_choose(p, &w->want, now_ms, &v);
   if(chosen && !line) {
     pool_lend(p, chosen, w, now_ms);
@@ -401,14 +438,15 @@ bool pool_leave(struct pool *p, struct pool_waiter *w)
 /* Serves the line in order. Once nobody can be found for a feature, later waiters of it are passed over. */
 static void pool_grant(struct pool *p, int64_t now_ms)
 {
-  bool none[FEATURE_COUNT] = { false };
+  bool none[FEATURE_COUNT + POOL_PLANES] = { false };
   struct pool_view v;
   for(struct pool_waiter *w = p->first, *next; w; w = next) {
     next = w->next;
-    if(none[w->want.feature]) continue;
+    int queue = pool_queue_of(&w->want);
+    if(none[queue]) continue;
     struct pool_entry *e = pool_choose(p, &w->want, now_ms, &v);
     if(!e) {
-      none[w->want.feature] = w->want.avoid_n == 0;
+      none[queue] = w->want.avoid_n == 0 && w->want.plane == POOL_WEB;
       continue;
     }
     pool_dequeue(p, w);
@@ -428,6 +466,8 @@ static void pool_lease_empty(struct lease *l)
 {
   secret_unref(l->token);
   secret_unref(l->proxy);
+  secret_unref(l->base);
+  secret_unref(l->models);
   *l = LEASE_NONE;
 }
 
@@ -472,8 +512,17 @@ enum pool_token pool_token_state(const struct lease *l, int64_t now_ms)
 bool pool_token_reload(struct pool *p, struct lease *l)
 {
   pthread_mutex_lock(&p->lock);
-  bool newer = l->account->token_no != l->token_no && l->account->token;
-  if(newer) {
+  const struct grant_state *g = &l->account->grant;
+  bool grant = l->plane == POOL_GRANT;
+  bool newer = grant ? g->no != l->token_no && g->access : l->account->token_no != l->token_no && l->account->token;
+  if(newer && grant) {
+    secret_unref(l->token);
+    secret_unref(l->base);
+    l->token = secret_ref(g->access);
+    l->base = secret_ref(g->resource);
+    l->token_no = g->no;
+    l->expires_ms = g->expires_ms;
+  } else if(newer) {
     secret_unref(l->token);
     l->token = secret_ref(l->account->token);
     l->token_no = l->account->token_no;
@@ -491,6 +540,8 @@ bool pool_login_get(struct pool *p, const struct account *a, struct pool_login *
   if(here) {
     *out = (struct pool_login){ .password = secret_ref(a->password), .token = secret_ref(a->token),
                                 .refresh = secret_ref(a->refresh), .proxy = secret_ref(a->proxy),
+                                .access = secret_ref(a->grant.access), .grant_refresh = secret_ref(a->grant.refresh),
+                                .base = secret_ref(a->base), .grant_no = a->grant.no,
                                 .expires_ms = a->expires_ms, .token_no = a->token_no, .exchange = a->exchange };
     str_copy(out->email, sizeof out->email, str_z(a->email));
   }
@@ -504,6 +555,9 @@ void pool_login_free(struct pool_login *l)
   secret_unref(l->token);
   secret_unref(l->refresh);
   secret_unref(l->proxy);
+  secret_unref(l->access);
+  secret_unref(l->grant_refresh);
+  secret_unref(l->base);
   *l = (struct pool_login){ .password = NULL };
 }
 
@@ -525,6 +579,42 @@ void pool_login_failed(struct pool *p, struct account *a, enum q_status how, con
   else account_book(a, FEATURE_CHAT, how, words, 0, now_ms);
   a->renew_ms = now_ms + POOL_RENEW_AGAIN_MS;
   if(how == Q_UP_CHALLENGE) pool_egress_challenged(p, a, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- grants and keys ---- */
+
+void pool_set_grant(struct pool *p, struct account *a, struct secret *access, int64_t expires_ms, struct secret *refresh,
+                    struct secret *resource, int64_t now_ms)
+{
+  pthread_mutex_lock(&p->lock);
+  account_set_grant(a, access, expires_ms, refresh, resource);
+  pool_grant(p, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_grant_failed(struct pool *p, struct account *a, enum q_status how, const char *words, int64_t now_ms)
+{
+  pthread_mutex_lock(&p->lock);
+  account_book(a, FEATURE_CLI, how, words, 0, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_count_cli(struct pool *p, struct account *a, int64_t now_ms, int64_t in, int64_t out)
+{
+  pthread_mutex_lock(&p->lock);
+  account_count_cli(a, now_ms, 0, in, out);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_set_models(struct pool *p, struct account *a, struct secret *models, int64_t now_ms)
+{
+  pthread_mutex_lock(&p->lock);
+  if(models) {
+    secret_unref(a->models);
+    a->models = secret_ref(models);
+  }
+  a->models_asked_ms = now_ms;
   pthread_mutex_unlock(&p->lock);
 }
 
@@ -647,6 +737,19 @@ void pool_unkeep(struct pool *p, struct account *a)
 
 /* ---- looking ---- */
 
+struct pool_offer pool_offer(struct pool *p, const struct pool_want *w, int64_t now_ms)
+{
+  struct pool_offer o = { 0, 0 };
+  pthread_mutex_lock(&p->lock);
+  for(int i = 0; i < p->n; i++) {
+    struct pool_view v = { .busy = false };
+    o.configured += pool_entry_of(p->entries[i]->a, w);
+    o.usable += pool_entry_fits(p, p->entries[i], w, now_ms, &v) || v.busy;
+  }
+  pthread_mutex_unlock(&p->lock);
+  return o;
+}
+
 struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms)
 {
   struct pool_counts c = { .total = 0 };
@@ -658,8 +761,11 @@ struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms)
   for(int i = 0; i < p->n; i++) {
     struct account *a = p->entries[i]->a;
     v.busy = false;
-    if(pool_entry_fits(p, p->entries[i], &(struct pool_want){ .feature = f }, now_ms, &v) || v.busy) c.usable++;
-    c.by_state[a->whole != ACCOUNT_ACTIVE ? a->whole : a->features[f].state]++;
+    struct pool_want w = { .feature = f };
+    if(a->kind == ACCOUNT_API) w = (struct pool_want){ .feature = FEATURE_CLI, .plane = POOL_API };
+    if(a->kind == ACCOUNT_CLI) w = (struct pool_want){ .feature = FEATURE_CLI, .plane = POOL_GRANT };
+    if(pool_entry_fits(p, p->entries[i], &w, now_ms, &v) || v.busy) c.usable++;
+    c.by_state[a->whole != ACCOUNT_ACTIVE ? a->whole : a->features[w.feature].state]++;
   }
   pthread_mutex_unlock(&p->lock);
   return c;

@@ -7,6 +7,9 @@
  * Who:     of the accounts whose feature is active the least loaded, then the least recently used; at most cap turns at
  *          once on one, starts at least gap_ms apart. Who finds all busy waits in order of arrival; nobody overtakes
  *          somebody who waits for the same feature.
+ * Planes:  what is lent: the web chat of web accounts, CLI grants (of web and cli accounts), keys of api accounts. A turn
+ *          of one plane never gets an account of another. Rests below are the web's; those of a grant touch its feature
+ *          cli alone (refused: a day, Q_NO_CLI); an api key that is refused (Q_UP_AUTH) is invalid at once.
  * Rests:   Q_UP_AUTH 15 min, three in a row: invalid. Q_UP_BARRED 15 min, twice: invalid. Q_UP_QUOTA: the feature until
  *          the told time, else 00:10 UTC+8. Q_UP_BUSY: the told time, else 60 s doubling to 15 min, counted once per
  *          rest. Q_UP_PARALLEL: one turn at a time from now on. Q_UP_CHALLENGE: 15 min; on two accounts of one egress
@@ -25,11 +28,18 @@ struct pool_config {
   int64_t min_gap_ms;  /* between starts on one account */
   int queue_max;
   int stock;           /* fresh chats per account and model */
+  int64_t cli_daily;   /* CLI requests of a grant per local day */
 };
+
+enum pool_plane { POOL_WEB, POOL_GRANT, POOL_API };
+enum { POOL_PLANES = 3 };
 
 struct lease {
   struct account *account; /* NULL: none */
   enum feature feature;
+  enum pool_plane plane;
+  struct secret *base;     /* POOL_GRANT: the resource address or NULL; POOL_API: the base address */
+  struct secret *models;   /* POOL_API: names, one a line; NULL: not known */
   struct secret *token, *proxy; /* as they were; proxy NULL: the global one */
   unsigned token_no;
   int64_t expires_ms, renew_ms;
@@ -38,7 +48,10 @@ struct lease {
 
 enum { POOL_AVOID_MAX = 8 };
 struct pool_want {
-  enum feature feature;
+  enum feature feature; /* FEATURE_CLI for grants and keys */
+  enum pool_plane plane;
+  unsigned serves;     /* POOL_API: SERVES_* that are needed */
+  bool listed;         /* POOL_API: the model must be on the account's list */
   bool uploads;        /* it must be able to take files, too */
   struct str model;
   struct account *prefer; /* serves if it can just now; kept by the caller (pool_keep); NULL: any */
@@ -90,10 +103,21 @@ enum pool_token pool_token_state(const struct lease *l, int64_t now_ms);
 /* The lease's token as it is now (another turn may have renewed it): true if it differs from the one leased. */
 bool pool_token_reload(struct pool *p, struct lease *l);
 
+/* The same for a grant. */
+void pool_set_grant(struct pool *p, struct account *a, struct secret *access, int64_t expires_ms, struct secret *refresh,
+                    struct secret *resource, int64_t now_ms);
+/* Books a failed renewal or probe of a grant; Q_NO_CLI: asked again in a day. */
+void pool_grant_failed(struct pool *p, struct account *a, enum q_status how, const char *words, int64_t now_ms);
+void pool_count_cli(struct pool *p, struct account *a, int64_t now_ms, int64_t in, int64_t out); /* tokens of a CLI answer */
+void pool_set_models(struct pool *p, struct account *a, struct secret *models, int64_t now_ms); /* NULL: there is no list */
+
 /* A copy of what sign-in needs; all secrets are referenced. */
 struct pool_login {
   char email[256];
   struct secret *password, *token, *refresh, *proxy;
+  struct secret *access, *grant_refresh; /* of the CLI grant */
+  struct secret *base;                   /* of an api account */
+  unsigned grant_no;
   int64_t expires_ms;
   unsigned token_no;
   bool exchange;
@@ -122,6 +146,9 @@ void pool_unkeep(struct pool *p, struct account *a);
 
 /* ---- for those who look ---- */
 struct pool_counts { int total, usable, by_state[ACCOUNT_STATE_COUNT], leased, waiting; };
+/* Whether there are accounts of a plane at all (configured), and whether one can serve now or is just busy. */
+struct pool_offer { int configured, usable; };
+struct pool_offer pool_offer(struct pool *p, const struct pool_want *w, int64_t now_ms);
 struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms);
 /* Calls fn for each account with the lock held. */
 void pool_each(struct pool *p, void (*fn)(void *ctx, struct account *a), void *ctx);

@@ -1,4 +1,5 @@
 #include "http/h_start.h"
+#include "domain/relay.h"
 
 /* The HTTP side of a chat's answer; runs on the client's pump. ctx is the app. */
 static struct reply h_start_reply(void *ctx, const struct chat_info *i, bool anthropic, const struct config *config, struct strbuf *extra)
@@ -10,6 +11,7 @@ static struct reply h_start_reply(void *ctx, const struct chat_info *i, bool ant
     strbuf_adds(extra, i->ignored);
     strbuf_lit(extra, "\r\n");
   }
+  if(i->route) strbuf_fmt(extra, "x-qwen2api-route: %s\r\n", i->route);
   if(i->attempts > 1) strbuf_fmt(extra, "x-qwen2api-attempts: %d\r\n", i->attempts);
   if(i->folded) strbuf_fmt(extra, "x-qwen2api-folded: %s\r\n", i->folded);
   return (struct reply){ .status = 200, .config = config, .id = i->request_id, .type = S("application/json"), .length = -1,
@@ -100,7 +102,9 @@ void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
   if(!st) {
     struct chat_order o = { .req = r, .pick = &pick, .stream = way->stream, .whole = way->whole, .out_id_prefix = way->id_prefix,
                             .echo = way->echo, .kept = way->kept, .kept_ctx = way->kept_ctx,
-                            .shown_model = r->model.n ? r->model : str_z(pick.id),
+                            .shown_model = way->shown_model.n ? way->shown_model : r->model.n ? r->model : str_z(pick.id), .route = way->route,
+                            .committed = client_request(q->client)->again & RELAY_NOTE_HEAD,
+                            .attempts = (int)(client_request(q->client)->again >> RELAY_NOTE_ATTEMPTS),
                             .face = h_start_face(q->app, way->anthropic), .request_id = q->id,
                             .keep = client_keep_alive(q->client), .chunked = q->head->minor == 1 };
     st = chat_new(&chat, q->app, &o, &e);

@@ -13,6 +13,8 @@ struct h_way {
   struct str fallback;                  /* model for a request that names none; empty: DEFAULT_MODEL */
   bool anthropic;                       /* headers and statuses are Anthropic's; claude-* names mean the fallback too */
   bool inline_images;                   /* results are told by their bytes (b64_json) instead of their URL */
+  struct str shown_model;               /* the client's name, where r->model is another; empty: r->model */
+  const char *route;                    /* static text for x-qwen2api-route, or NULL */
   struct strbuf *echo;                  /* chat_order.echo */
   void (*kept)(void *ctx, const struct out *o); /* chat_order.kept: called exactly once, also when no chat comes to be */
   void *kept_ctx;

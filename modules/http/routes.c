@@ -1,10 +1,12 @@
 #include "http/routes.h"
 
 #include "base/mem.h"
+#include "domain/relay.h"
 #include "http/handlers.h"
 #include "proto/inflate.h"
 #include "proto/json.h"
 #include "proto/multipart.h"
+#include "proto/openai.h"
 #include "proto/url.h"
 
 enum { ROUTES_JSON_DEPTH = 512 };
@@ -44,7 +46,11 @@ static const struct route routes_table[] = {
   { "GET",  "/v1/videos/*",             WHO_KEY,  0, h_videos_one, NULL },
   { "DELETE", "/v1/videos/*",           WHO_KEY,  0, h_videos_delete, NULL },
   { "GET",  "/v1/media",                WHO_KEY,  0, h_media, NULL },
-  { "POST", "/v1/embeddings",           WHO_KEY,  0, h_not_offered, "embeddings" },
+  { "POST", "/v1/embeddings",           WHO_KEY, -1, h_embeddings, NULL },
+  { "POST", "/cli/v1/chat/completions", WHO_KEY, -1, h_cli_chat, NULL },
+  { "GET",  "/cli/v1/models",           WHO_KEY,  0, h_cli_models, NULL },
+  { "POST", "/cli/v1/models",           WHO_KEY,  64 * 1024, h_cli_models, NULL },
+  { "GET",  "/cli/v1/models/*",         WHO_KEY,  0, h_cli_model, NULL },
   { "POST", "/v1/moderations",          WHO_KEY,  0, h_not_offered, "moderations" },
   { "*",    "/v1/audio/*",              WHO_KEY,  0, h_not_offered, "audio" },
   { "*",    "/v1/realtime*",            WHO_KEY,  0, h_not_offered, "realtime sessions" },
@@ -103,8 +109,28 @@ void req_answer_static(struct req *q, int status, struct str type, struct str ex
   req_send(q, &r, STR_NONE, asset);
 }
 
+/* The head of the answer went out before the request came back (client_redo): the error is told inside the body. */
+static void req_fail_late(struct req *q, const struct q_error *e, unsigned note)
+{
+  struct strbuf body = STRBUF(64 * 1024), b = STRBUF(128 * 1024);
+  if(note & RELAY_NOTE_STREAM) strbuf_lit(&body, "data: ");
+  openai_error(e, &body);
+  if(note & RELAY_NOTE_STREAM) strbuf_lit(&body, "\n\ndata: [DONE]\n\n");
+  if(q->head->minor == 1) strbuf_fmt(&b, "%zx\r\n", body.n);
+  strbuf_adds(&b, strbuf_str(&body));
+  if(q->head->minor == 1) strbuf_lit(&b, "\r\n0\r\n\r\n");
+  client_answer(q->client, &b, STR_NONE, false, 0);
+  strbuf_free(&body);
+  strbuf_free(&b);
+}
+
 void req_fail_extra(struct req *q, const struct q_error *e, struct str extra)
 {
+  unsigned note = client_request(q->client)->again;
+  if(note & RELAY_NOTE_HEAD) {
+    req_fail_late(q, e, note);
+    return;
+  }
   struct strbuf b = STRBUF(128 * 1024);
   struct reply r = req_reply(q, 0, STR_NONE, extra);
   bool closes = e->st == Q_BAD_REQUEST || e->st == Q_SLOW_CLIENT || e->st == Q_TOO_BIG || e->st == Q_URI_LONG ||

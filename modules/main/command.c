@@ -16,6 +16,7 @@
 #include "domain/keys.h"
 #include "domain/store.h"
 #include "http/handlers.h"
+#include "domain/relay.h"
 #include "http/routes.h"
 #include "main/listen.h"
 
@@ -319,6 +320,7 @@ static int command_run(struct config *config, struct log *log, int signals)
     LOG_INFO(log, "main", "", "qwen2api " Q2A_VERSION " on %s port %lld; pumps: %d threads, %d accounts, store: %s",
              a->config->listen_address[0] ? a->config->listen_address : "all addresses", (long long)a->config->service_port, a->pump_n,
              pool_count(a->pool, FEATURE_CHAT, now_wall_ms(a->now)).total, a->store->ops->name);
+    relay_say(a);
     command_weak_keys(a->config, log);
     command_show_key(a, a->config);
     command_wait(signals, a);

@@ -130,6 +130,7 @@ static void client_drop_request(struct client *c)
   c->request.head = NULL;
   c->request.body = STR_NONE;
   c->request.judged = false;
+  c->request.again = 0;
 }
 
 static void client_free(struct client *c)
@@ -307,6 +308,22 @@ void client_done(struct client *c, bool keep)
   c->state = CLIENT_FLUSHING;
   if(c->broken) client_close(c);
   else client_flush(c);
+}
+
+void client_redo(struct client *c, unsigned note)
+{
+  const struct gate_config *config = &c->gate->shared->config;
+  c->taker = NULL;
+  pump_undefer(c->gate->pump, &c->bury);
+  if(c->broken) {
+    client_close(c);
+    return;
+  }
+  c->request.judged = true; /* it was read already: a job does it again */
+  c->request.again = note;
+  c->state = CLIENT_HELD;
+  c->deadline_ms = 0;
+  config->on_request(config->ctx, c);
 }
 
 static void client_reject(struct client *c, enum q_status st, const char *words)

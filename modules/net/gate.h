@@ -61,6 +61,7 @@ struct client_request {
   bool body_missing;                 /* only the head is here: client_collect() to get the rest */
   const char *peer;                  /* address text, no port; "unix" */
   bool judged;                       /* the holder's own: the head was judged, only the body was missing */
+  unsigned again;                    /* what client_redo() was told; 0: the request is new */
   void *link;                        /* the holder's own, to keep requests in a list */
   char id[132];                      /* x-request-id: the client's own if acceptable, else made by the gate */
 };
@@ -97,6 +98,9 @@ size_t client_pending(const struct client *c); /* bytes not yet taken by the soc
 /* The answer is complete. keep: wait for the next request on this connection, else close after the last byte.
  * The taker is free afterwards. */
 void client_done(struct client *c, bool keep);
+/* The taker hands the request back without having answered it (but perhaps with the head of the answer written): on_request()
+ * comes again, with request->again set to `note`, not 0. The taker is free afterwards. Only before client_release_request(). */
+void client_redo(struct client *c, unsigned note);
 bool client_keep_alive(const struct client *c); /* what the request asked for, and no draining */
 
 #endif

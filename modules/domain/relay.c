@@ -1,0 +1,1094 @@
+#include "domain/relay.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "domain/grant.h"
+#include "domain/login.h"
+#include "domain/vendor.h"
+#include "proto/openai.h"
+#include "proto/relay_out.h"
+
+enum {
+  RELAY_PENDING_MAX = 64 * 1024,      /* bytes a client may lag behind before its upstream is not read */
+  RELAY_TURN_BYTES = 256 * 1024,      /* upstream bytes of one relay per turn of the pump */
+  RELAY_BODY_MAX = 16 * 1024 * 1024,  /* an upstream answer that is no stream */
+  RELAY_WHOLE_MAX = 80 * 1024 * 1024, /* a collected answer */
+  RELAY_LAST_ATTEMPT_MS = 90 * 1000,
+  RELAY_QUEUE_COMMIT_MS = 60 * 1000,
+  RELAY_JSON_COMMIT_MS = 30 * 1000,
+  RELAY_ACCOUNTS_MAX = 5,
+  RELAY_CHUNK_HEAD = 10               /* 8 hex digits and CRLF in front of a chunk */
+};
+
+enum relay_state {
+  RELAY_QUEUED,     /* waits for an account */
+  RELAY_RENEWING,   /* waits for the grant */
+  RELAY_ASKED,      /* the request is out, no byte of the answer's body yet */
+  RELAY_READING,    /* events */
+  RELAY_COLLECTING, /* a body that is no event stream */
+  RELAY_RESTING,    /* back-off before the next attempt */
+  RELAY_OVER
+};
+
+struct relay {
+  struct client_taker taker;
+  struct client *client;           /* NULL: gone or done */
+  struct app *app;
+  struct app_pump *ap;
+  struct config *config;
+  struct relay *next, **at;        /* all of the pump */
+  enum relay_state state;
+
+  /* the order */
+  enum relay_kind kind;
+  struct relay_req req;
+  struct strbuf embeddings;
+  char request_id[132];
+  char shown_model[256];
+  struct relay_face face;
+  bool stream, keep, chunked, base64, then_web;
+  enum pool_plane routes[POOL_PLANES];
+  int route, route_n;
+
+  /* the attempt */
+  struct pool_waiter waiter;
+  struct pump_task grant_task;
+  struct login_waiter renewing;
+  struct lease lease;
+  bool lease_busy;
+  char model_id[256];
+  struct xchg x;
+  bool x_open;
+  int http_status;                 /* of the exchange under way, 0 before its head */
+  char retry_after[24];
+  struct strbuf body;              /* RELAY_COLLECTING */
+  struct relay_out out;
+  char out_id[40];
+  bool renewed;                    /* this lease's grant, after a refusal */
+  int attempts, account_tries, retries;
+  struct relay_err best;           /* the most telling trouble of all attempts */
+
+  bool committed;                  /* the HTTP head is out */
+  bool sent;                       /* an answer event is out: no attempt after this */
+
+  struct pump_timer timer;
+  struct pump_task again;          /* more to read next turn; at the end: the burial */
+  bool again_on;
+  /* Deadlines in pump ms; 0 = off. */
+  int64_t begun_ms, first_ms, queue_ms, poll_ms, step_ms, idle_ms, turn_ms, rest_ms, commit_ms, beat_ms;
+};
+
+static void relay_seek(struct relay *r);
+static void relay_pull(struct relay *r);
+static void relay_trouble(struct relay *r, const struct relay_err *err);
+static void relay_arm(struct relay *r);
+
+static int64_t relay_wall(const struct relay *r)
+{
+  return now_wall_ms(r->app->now);
+}
+
+static int64_t relay_now(const struct relay *r)
+{
+  return pump_now(r->ap->pump);
+}
+
+/* ---- who could serve ---- */
+
+static struct pool_want relay_want(enum relay_kind kind, enum pool_plane plane, struct str model)
+{
+  static const unsigned serves[] = { SERVES_CLI, SERVES_CHAT, SERVES_EMBEDDINGS };
+  return (struct pool_want){ .feature = FEATURE_CLI, .plane = plane, .model = model,
+                             .serves = plane == POOL_API ? serves[kind] : 0, .listed = kind == RELAY_CHAT };
+}
+
+/* On /v1 a name may carry a suffix that the list does not know. */
+static struct str relay_listed_name(struct app *a, struct str model)
+{
+  struct pool_want w = relay_want(RELAY_CHAT, POOL_API, model);
+  bool think, search;
+  return pool_offer(a->pool, &w, now_wall_ms(a->now)).configured ? model : relay_req_bare(model, &think, &search);
+}
+
+bool relay_offered(struct app *a, enum relay_kind kind, struct str model, bool *usable)
+{
+  bool configured = false;
+  *usable = false;
+  if(kind == RELAY_CHAT) model = relay_listed_name(a, model);
+  for(int plane = kind == RELAY_CLI ? POOL_GRANT : POOL_API; plane <= POOL_API; plane++) {
+    struct pool_want w = relay_want(kind, (enum pool_plane)plane, model);
+    struct pool_offer o = pool_offer(a->pool, &w, now_wall_ms(a->now));
+    configured |= o.configured > 0;
+    *usable |= o.usable > 0;
+  }
+  return configured;
+}
+
+bool relay_web_usable(struct app *a)
+{
+  struct pool_want w = { .feature = FEATURE_CHAT };
+  return pool_offer(a->pool, &w, now_wall_ms(a->now)).usable > 0;
+}
+
+void relay_say(struct app *a)
+{
+  struct config *c = app_config(a);
+  int64_t now = now_wall_ms(a->now);
+  struct pool_want g = relay_want(RELAY_CLI, POOL_GRANT, STR_NONE), k = relay_want(RELAY_CLI, POOL_API, STR_NONE), w = { .feature = FEATURE_CHAT };
+  struct pool_offer grants = pool_offer(a->pool, &g, now), keys = pool_offer(a->pool, &k, now), web = pool_offer(a->pool, &w, now);
+  bool fallback = c->cli_fallback == 1;
+  const char *active = grants.usable ? "cli (grants)" : keys.usable ? "api (official keys)" : fallback ? "web (emulation)" : "none";
+  LOG_INFO(a->log, "cli", "", "/cli/v1 is served by route %s; %d grants%s, %d keys, web emulation %s", active, grants.usable,
+           c->cli_oauth ? " (more are tried for)" : "", keys.usable, !fallback ? "off" : web.configured ? "behind them" : "without an account");
+  config_unref(c);
+}
+
+enum q_status relay_no_cli(struct app *a, struct q_error *e)
+{
+  struct config *c = app_config(a);
+  int64_t now = now_wall_ms(a->now);
+  struct pool_want g = relay_want(RELAY_CLI, POOL_GRANT, STR_NONE), k = relay_want(RELAY_CLI, POOL_API, STR_NONE);
+  struct pool_offer grants = pool_offer(a->pool, &g, now), keys = pool_offer(a->pool, &k, now);
+  enum q_status st = status_fail(e, Q_NO_CLI, NULL,
+    "No account serves the CLI route: %d of %d grants are usable (the free tier was withdrawn upstream in April 2026), %d of %d official keys, "
+    "and web emulation is %s. Set CLI_API_KEY and CLI_BASE_URL%s.", grants.usable, grants.configured, keys.usable, keys.configured,
+    c->cli_fallback == 1 ? "without a usable account" : "off", c->cli_fallback == 1 ? ", or add a web account" : ", or CLI_FALLBACK=web");
+  config_unref(c);
+  return st;
+}
+
+/* ---- birth ---- */
+
+static void relay_free(struct relay *r)
+{
+  relay_req_free(&r->req);
+  relay_out_free(&r->out);
+  strbuf_free(&r->embeddings);
+  strbuf_free(&r->body);
+  config_unref(r->config);
+  mem_free(r);
+}
+
+enum q_status relay_new(struct relay **out, struct app *a, const struct relay_order *o, struct q_error *e)
+{
+  struct relay *r = mem_zalloc(sizeof *r);
+  if(!r) {
+    if(o->req) relay_req_free(o->req);
+    if(o->embeddings) strbuf_free(o->embeddings);
+    return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
+  }
+  r->app = a;
+  r->config = app_config(a);
+  r->kind = o->kind;
+  r->face = o->face;
+  r->base64 = o->base64;
+  r->keep = o->keep;
+  r->chunked = o->chunked;
+  r->then_web = o->then_web;
+  r->body = STRBUF(RELAY_BODY_MAX);
+  str_copy(r->request_id, sizeof r->request_id, str_z(o->request_id));
+  str_copy(r->shown_model, sizeof r->shown_model, o->shown_model);
+  if(o->req) {
+    r->req = *o->req;
+    *o->req = (struct relay_req){ .rest = STRBUF(0), .ignored = STRBUF(0) };
+    r->stream = r->req.stream;
+  }
+  if(o->embeddings) {
+    r->embeddings = *o->embeddings;
+    *o->embeddings = STRBUF(0);
+  }
+  for(int plane = r->kind == RELAY_CLI ? POOL_GRANT : POOL_API; plane <= POOL_API; plane++) {
+    struct pool_want w = relay_want(r->kind, (enum pool_plane)plane, STR_NONE);
+    w.listed = false;
+    if(pool_offer(a->pool, &w, relay_wall(r)).configured) r->routes[r->route_n++] = (enum pool_plane)plane;
+  }
+  *out = r;
+  return Q_OK;
+}
+
+/* ---- death: as in domain/chat.c, memory goes in the next turn ---- */
+
+static void relay_close_exchange(struct relay *r)
+{
+  if(!r->x_open) return;
+  r->x_open = false;
+  xchg_close(&r->x);
+}
+
+static void relay_release(struct relay *r, enum q_status how, const char *words, int wait_s)
+{
+  if(!r->lease_busy) return;
+  r->lease_busy = false;
+  pool_release(r->app->pool, &r->lease, relay_wall(r), how, words, wait_s, STR_NONE);
+}
+
+static void relay_bury(struct pump_task *t)
+{
+  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, again));
+  *r->at = r->next;
+  if(r->next) r->next->at = r->at;
+  atomic_fetch_sub(&r->app->chats_open, 1);
+  relay_free(r);
+}
+
+static void relay_bury_later(struct relay *r)
+{
+  if(r->again_on) pump_undefer(r->ap->pump, &r->again);
+  r->again.fn = relay_bury;
+  pump_defer(r->ap->pump, &r->again);
+}
+
+/* Ends the relay's work; it is buried now, or when what is on its way to it has arrived. */
+static void relay_over(struct relay *r)
+{
+  enum relay_state was = r->state;
+  r->state = RELAY_OVER;
+  relay_close_exchange(r);
+  pump_timer_off(r->ap->pump, &r->timer);
+  if(was == RELAY_QUEUED && !pool_leave(r->app->pool, &r->waiter) && r->waiter.lease.account) return; /* grant_task comes */
+  if(was == RELAY_RENEWING && !login_leave(r->app->login, &r->renewing)) return;                      /* renewing.done comes */
+  relay_bury_later(r);
+}
+
+/* ---- writing to the client ---- */
+
+static struct relay_info relay_info_of(const struct relay *r)
+{
+  int route = r->route < r->route_n ? r->route : r->route_n - 1;
+  return (struct relay_info){ r->request_id, r->model_id, route >= 0 && r->routes[route] == POOL_GRANT ? "cli" : "api",
+                              strbuf_str(&r->req.ignored), r->attempts > 0 ? r->attempts : 1,
+                              r->keep && client_keep_alive(r->client), r->chunked, r->stream };
+}
+
+struct relay_piece { struct strbuf *b; size_t head_end; /* where the payload's chunk head begins */ };
+
+/* Opens the pump's scratch for one write: HTTP head if it is not out yet, room for the chunk's head, then payload. */
+static struct relay_piece relay_open(struct relay *r)
+{
+  struct relay_piece p = { &r->ap->scratch, 0 };
+  strbuf_clear(p.b);
+  if(!r->committed) {
+    struct relay_info info = relay_info_of(r);
+    r->keep = info.keep;
+    r->face.stream_head(r->face.ctx, &info, p.b);
+  }
+  p.head_end = p.b->n;
+  if(r->chunked) strbuf_add(p.b, "00000000\r\n", RELAY_CHUNK_HEAD);
+  return p;
+}
+
+/* Frames and writes what stands in the scratch; last ends the body. Trouble here is the client's end or no memory. */
+static enum q_status relay_write(struct relay *r, struct relay_piece p, bool last)
+{
+  struct strbuf *b = p.b;
+  size_t from = 0, body = p.head_end + (r->chunked ? RELAY_CHUNK_HEAD : 0);
+  if(b->err) return Q_NOMEM;
+  size_t n = b->n - body;
+  if(r->chunked && n == 0) {
+    b->n = p.head_end;
+  } else if(r->chunked) {
+    static const char hex[] = "0123456789abcdef";
+    size_t at = p.head_end + 8;
+    for(size_t v = n; v; v >>= 4) b->p[--at] = hex[v & 15];
+    from = at - p.head_end; /* unused digits: the head moves up against the number */
+    memmove(b->p + from, b->p, p.head_end);
+    strbuf_lit(b, "\r\n");
+  }
+  if(last && r->chunked) strbuf_lit(b, "0\r\n\r\n");
+  if(b->err) return Q_NOMEM;
+  if(b->n == from) return Q_OK;
+  r->committed = true;
+  r->beat_ms = relay_now(r) + r->config->sse_heartbeat_ms;
+  enum q_status st = client_write(r->client, b->p + from, b->n - from);
+  if(b->cap > 256 * 1024) strbuf_free(b); /* one large event must not be kept for ever */
+  return st;
+}
+
+static void relay_done(struct relay *r)
+{
+  struct client *client = r->client;
+  bool keep = r->keep && r->chunked;
+  r->client = NULL;
+  relay_over(r);
+  client_done(client, keep);
+}
+
+static enum q_status relay_answer_error(struct relay *r, const struct relay_err *err, const struct q_error *e)
+{
+  struct strbuf body = STRBUF(64 * 1024), *b = &r->ap->scratch;
+  enum q_status st;
+  relay_err_write(err, e, &body);
+  if(r->committed) { /* the status is spent: an error event, or the object behind the spaces of JSON_HEARTBEAT */
+    struct relay_piece p = relay_open(r);
+    if(r->stream) strbuf_lit(p.b, "data: ");
+    strbuf_adds(p.b, strbuf_str(&body));
+    if(r->stream) strbuf_lit(p.b, "\n\ndata: [DONE]\n\n");
+    st = body.err ? body.err : relay_write(r, p, true);
+  } else {
+    struct relay_info info = relay_info_of(r);
+    r->keep = info.keep;
+    strbuf_clear(b);
+    r->face.error(r->face.ctx, &info, err->status, e, strbuf_str(&body), b);
+    st = body.err ? body.err : b->err;
+    if(!st) st = client_write(r->client, b->p, b->n);
+    r->chunked = true; /* a framed answer: the connection may go on */
+  }
+  strbuf_free(&body);
+  return st;
+}
+
+static void relay_fail(struct relay *r, const struct relay_err *err, const struct q_error *e)
+{
+  LOG_WARN(r->app->log, "relay", r->request_id, "failed: %s (%s): %s", status_row(e->st)->code, status_row(e->st)->name, e->msg);
+  atomic_fetch_add(&r->app->counts.chats_failed, 1);
+  relay_close_exchange(r);
+  relay_release(r, Q_CLIENT_GONE, "", 0);
+  if(!r->client) {
+    relay_over(r);
+    return;
+  }
+  if(relay_answer_error(r, err, e)) r->keep = false;
+  relay_done(r);
+}
+
+static void relay_fail_memory(struct relay *r)
+{
+  struct relay_err err = { .st = Q_NOMEM };
+  struct q_error e = Q_ERROR_NONE;
+  status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
+  relay_fail(r, &err, &e);
+}
+
+/* ---- the answer ---- */
+
+static enum q_status relay_answer_whole(struct relay *r, const struct strbuf *body)
+{
+  struct strbuf *b = &r->ap->scratch;
+  if(r->committed) {
+    struct relay_piece p = relay_open(r);
+    strbuf_adds(p.b, strbuf_str(body));
+    return relay_write(r, p, true);
+  }
+  struct relay_info info = relay_info_of(r);
+  r->keep = info.keep;
+  strbuf_clear(b);
+  r->face.whole(r->face.ctx, &info, strbuf_str(body), b);
+  enum q_status st = b->err;
+  if(!st) st = client_write(r->client, b->p, b->n);
+  r->chunked = true; /* a framed answer: the connection may go on */
+  if(b->cap > 256 * 1024) strbuf_free(b);
+  return st;
+}
+
+static void relay_success(struct relay *r, enum q_status written)
+{
+  if(written) r->keep = false;
+  if(r->lease_busy && r->kind == RELAY_CLI)
+    pool_count_cli(r->app->pool, r->lease.account, relay_wall(r), r->out.counts.prompt, r->out.counts.completion);
+  relay_release(r, Q_OK, "", 0);
+  LOG_DEBUG(r->app->log, "relay", r->request_id, "done: %lld in, %lld out", (long long)r->out.counts.prompt, (long long)r->out.counts.completion);
+  relay_done(r);
+}
+
+/* The upstream has said all. */
+static void relay_finish(struct relay *r)
+{
+  struct relay_err err;
+  struct strbuf body = STRBUF(RELAY_WHOLE_MAX);
+  relay_close_exchange(r);
+  if(r->stream) {
+    struct relay_piece p = relay_open(r);
+    size_t before = p.b->n;
+    enum q_status st = relay_out_end(&r->out, p.b, &err);
+    if(st) {
+      p.b->n = before;
+      relay_trouble(r, &err);
+      return;
+    }
+    relay_success(r, relay_write(r, p, true));
+    return;
+  }
+  enum q_status st = relay_out_end(&r->out, &body, &err);
+  if(st) relay_trouble(r, &err);
+  else relay_success(r, relay_answer_whole(r, &body));
+  strbuf_free(&body);
+}
+
+static void relay_collected_embeddings(struct relay *r)
+{
+  struct strbuf body = STRBUF(RELAY_WHOLE_MAX);
+  enum q_status st = relay_out_embeddings(strbuf_str(&r->body), str_z(r->shown_model), r->base64, &body);
+  relay_close_exchange(r);
+  if(st) relay_trouble(r, &(struct relay_err){ .st = st });
+  else relay_success(r, relay_answer_whole(r, &body));
+  strbuf_free(&body);
+}
+
+/* ---- reading the upstream ---- */
+
+/* Bytes of the event stream to bytes for the client, in one write. false: it is over, one way or another. */
+static bool relay_events(struct relay *r, struct str in)
+{
+  struct relay_err err;
+  struct relay_piece p = { &r->ap->scratch, 0 };
+  if(r->stream) p = relay_open(r);
+  else strbuf_clear(p.b);
+  size_t before = p.b->n;
+  enum q_status st = relay_out_push(&r->out, in, p.b, &err);
+  if(r->stream && !p.b->err && p.b->n > before) {
+    enum q_status w = relay_write(r, p, false);
+    if(!w && !r->sent) {
+      r->sent = true;
+      if(r->then_web) client_release_request(r->client); /* no web chat will read it any more */
+    }
+    if(w == Q_NOMEM && st == Q_AGAIN) {
+      relay_fail_memory(r);
+      return false;
+    }
+  }
+  if(st == Q_AGAIN) return true;
+  if(st == Q_EOF) relay_finish(r);
+  else relay_trouble(r, &err);
+  return false;
+}
+
+/* The body turned out to be no event stream. */
+static void relay_collected(struct relay *r)
+{
+  struct relay_err err;
+  struct str body = strbuf_str(&r->body);
+  relay_err_body(&err, r->http_status, str_z(r->retry_after), body);
+  if(!err.st && r->kind == RELAY_EMBEDDINGS) {
+    relay_collected_embeddings(r);
+    return;
+  }
+  if(err.st) {
+    relay_trouble(r, &err);
+    return;
+  }
+  struct relay_piece p = { &r->ap->scratch, 0 };
+  if(r->stream) p = relay_open(r);
+  else strbuf_clear(p.b);
+  size_t before = p.b->n;
+  enum q_status st = relay_out_whole(&r->out, body, p.b, &err);
+  if(st != Q_EOF) {
+    relay_trouble(r, &err);
+    return;
+  }
+  if(r->stream && p.b->n > before && relay_write(r, p, false) == Q_OK) r->sent = true;
+  relay_finish(r);
+}
+
+static void relay_read_end(struct relay *r)
+{
+  if(r->state == RELAY_READING) relay_finish(r);
+  else relay_collected(r);
+}
+
+/* '{' and '<' never start an event stream. false: nothing but blanks yet. */
+static bool relay_sniff(struct relay *r, struct str in)
+{
+  struct str t = str_trim(in);
+  if(str_starts(t, S("\xef\xbb\xbf"))) t = str_trim(str_sub(t, 3, t.n));
+  if(r->http_status != 200 || r->kind == RELAY_EMBEDDINGS) r->state = RELAY_COLLECTING;
+  else if(!t.n) return false;
+  else r->state = t.p[0] == '{' || t.p[0] == '<' ? RELAY_COLLECTING : RELAY_READING;
+  return true;
+}
+
+static void relay_broken(struct relay *r, enum q_status st)
+{
+  struct relay_err err = { .st = st };
+  str_copy(err.words, sizeof err.words, str_z(xchg_error(&r->x)));
+  relay_trouble(r, &err);
+}
+
+/* Reads what is there until the socket is empty, the client lags, or this relay's share of the turn is used. */
+static void relay_pull(struct relay *r)
+{
+  size_t share = RELAY_TURN_BYTES;
+  while(r->x_open && r->state != RELAY_OVER) {
+    struct str in;
+    if(r->stream && r->client && client_pending(r->client) > RELAY_PENDING_MAX) return; /* on_drain goes on */
+    if(share == 0) {
+      if(!r->again_on) pump_defer(r->ap->pump, &r->again);
+      r->again_on = true;
+      return;
+    }
+    enum q_status st = xchg_read(&r->x, &in);
+    if(st == Q_AGAIN) return;
+    if(st == Q_EOF) {
+      relay_read_end(r);
+      return;
+    }
+    if(st) {
+      relay_broken(r, st);
+      return;
+    }
+    share = in.n < share ? share - in.n : 0;
+    r->idle_ms = relay_now(r) + r->config->upstream_idle_timeout_ms;
+    if(r->state == RELAY_ASKED) {
+      r->step_ms = 0;
+      if(!relay_sniff(r, in)) continue;
+    }
+    if(r->state == RELAY_READING) {
+      if(!relay_events(r, in)) return;
+      continue;
+    }
+    strbuf_add(&r->body, in.p, in.n < RELAY_BODY_MAX - r->body.n ? in.n : RELAY_BODY_MAX - r->body.n);
+    if(r->body.err) {
+      relay_trouble(r, &(struct relay_err){ .st = r->body.err });
+      return;
+    }
+  }
+}
+
+static void relay_ready(struct xchg *x)
+{
+  struct relay *r = (struct relay *)((char *)x - offsetof(struct relay, x));
+  struct xchg_head head;
+  if(r->http_status == 0 && r->state == RELAY_ASKED) {
+    enum q_status st = xchg_head(x, &head);
+    if(st == Q_AGAIN) return;
+    if(st) {
+      relay_broken(r, st);
+      return;
+    }
+    r->http_status = head.status;
+    str_copy(r->retry_after, sizeof r->retry_after, xchg_header(x, S("retry-after")));
+  }
+  relay_pull(r);
+  if(r->state != RELAY_OVER) relay_arm(r);
+}
+
+static void relay_again(struct pump_task *t)
+{
+  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, again));
+  r->again_on = false;
+  relay_pull(r);
+}
+
+/* ---- asking ---- */
+
+/* The newest coder of a list is the one the vendor put first. */
+static struct str relay_first_coder(struct str names)
+{
+  while(names.n) {
+    struct str name = str_trim(str_cut(&names, '\n'));
+    if(str_ifind(name, S("coder")) >= 0) return name;
+  }
+  return S("qwen3-coder-plus");
+}
+
+static bool relay_names(struct str names, struct str name)
+{
+  while(names.n)
+    if(str_eq(str_trim(str_cut(&names, '\n')), name)) return true;
+  return false;
+}
+
+static struct relay_req_to relay_to(const struct relay *r)
+{
+  struct str name = str_z(r->shown_model), list = secret_str(r->lease.models);
+  struct relay_req_to to = { .needs_system = r->lease.plane == POOL_GRANT };
+  if(r->lease.plane == POOL_API && relay_names(list, name)) {
+    to.model = name;
+    return to;
+  }
+  to.model = relay_req_bare(name, &to.think, &to.search);
+  bool coder = !to.model.n || str_eq(to.model, S("coder-model"));
+  if(r->lease.plane == POOL_API && coder) to.model = relay_first_coder(list);
+  if(r->lease.plane == POOL_GRANT && (coder || str_eq(to.model, S("qwen3.5-plus")) || str_eq(to.model, S("qwen3.6-plus"))))
+    to.model = S("coder-model");
+  return to;
+}
+
+static void relay_url(const struct relay *r, struct strbuf *url)
+{
+  struct str cli = str_z(r->config->qwen_cli_proxy_url), told = secret_str(r->lease.base);
+  bool usual = str_eq(cli, S("https://portal.qwen.ai")); /* one that the operator set wins over what a grant says */
+  if(r->lease.plane == POOL_API) strbuf_adds(url, told);
+  else grant_base(usual ? told : STR_NONE, cli, url);
+  strbuf_addz(url, r->kind == RELAY_EMBEDDINGS ? "/embeddings" : "/chat/completions");
+}
+
+static enum q_status relay_call(struct relay *r)
+{
+  struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024), body = STRBUF(SIZE_MAX / 4);
+  struct relay_req_to to = relay_to(r);
+  struct str proxy = secret_str(r->lease.proxy);
+  relay_url(r, &url);
+  vendor_headers(r->config, &r->ap->rng, secret_str(r->lease.token), r->kind != RELAY_EMBEDDINGS, &headers);
+  str_copy(r->model_id, sizeof r->model_id, to.model);
+  if(r->kind == RELAY_EMBEDDINGS) strbuf_adds(&body, strbuf_str(&r->embeddings));
+  else relay_req_write(&r->req, &to, &body);
+  r->x = (struct xchg){ .on_ready = relay_ready };
+  r->http_status = 0;
+  r->retry_after[0] = 0;
+  strbuf_clear(&r->body);
+  enum q_status st = url.err ? url.err : headers.err ? headers.err : body.err;
+  if(!st) {
+    struct xchg_req q = { strbuf_str(&url), proxy.n ? proxy : str_z(r->config->proxy_url), S("POST"), strbuf_str(&headers), &body,
+                          r->config->upstream_connect_timeout_ms };
+    st = xchg_start(&r->x, r->ap->httpc, &q);
+  }
+  if(!st) r->x_open = true;
+  if(headers.p) crypt_wipe(headers.p, headers.n);
+  strbuf_free(&body);
+  strbuf_free(&headers);
+  strbuf_free(&url);
+  return st;
+}
+
+static void relay_ask(struct relay *r)
+{
+  struct relay_out_set set = { .model = str_z(r->shown_model), .id = r->out_id, .created_s = now_wall_s(r->app->now),
+                               .prompt_tokens = r->req.prompt_tokens, .stream = r->stream, .usage = r->req.usage,
+                               .hide_think = r->req.hide_think || !r->config->output_think };
+  int64_t now = relay_now(r);
+  memcpy(r->out_id, "chatcmpl-", 9);
+  crypt_id(&r->ap->rng, r->out_id + 9, 24);
+  r->attempts++;
+  atomic_fetch_add(&r->app->counts.attempts, 1);
+  r->state = RELAY_ASKED;
+  relay_out_free(&r->out);
+  enum q_status st = relay_out_init(&r->out, &set);
+  if(!st) st = relay_call(r);
+  if(st == Q_BAD_VALUE) {
+    struct relay_err err = { .st = Q_UP_UNREACHABLE };
+    str_copy(err.words, sizeof err.words, S("the base address of the account is not acceptable"));
+    relay_trouble(r, &err);
+    return;
+  }
+  if(st) {
+    relay_fail_memory(r);
+    return;
+  }
+  r->step_ms = now + r->config->upstream_first_byte_timeout_ms;
+  r->idle_ms = 0;
+  if(!r->turn_ms) r->turn_ms = now + r->config->upstream_turn_timeout_ms;
+  relay_arm(r);
+}
+
+/* ---- accounts and grants ---- */
+
+static void relay_avoid(struct relay *r)
+{
+  struct pool_want *w = &r->waiter.want;
+  if(w->avoid_n < POOL_AVOID_MAX) w->avoid[w->avoid_n++] = r->lease.account;
+}
+
+static void relay_renewed(struct login_waiter *w, enum q_status st)
+{
+  struct relay *r = (struct relay *)((char *)w - offsetof(struct relay, renewing));
+  if(r->state == RELAY_OVER) {
+    relay_bury_later(r);
+    return;
+  }
+  bool newer = pool_token_reload(r->app->pool, &r->lease);
+  if(!st && (newer || !r->renewed) && !grant_due(&r->lease, relay_wall(r))) {
+    relay_ask(r);
+    return;
+  }
+  relay_avoid(r);
+  relay_release(r, Q_CLIENT_GONE, "", 0); /* the renewal has booked its failure itself */
+  relay_trouble(r, &(struct relay_err){ .st = st ? st : Q_NO_CLI });
+}
+
+static void relay_renew(struct relay *r)
+{
+  r->state = RELAY_RENEWING;
+  r->renewing = (struct login_waiter){ .done = relay_renewed, .pump = r->ap->pump };
+  login_renew_grant(r->app->login, r->lease.account, r->lease.token_no, &r->renewing);
+  relay_arm(r);
+}
+
+static void relay_leased(struct relay *r)
+{
+  int64_t now = relay_now(r);
+  r->lease = r->waiter.lease;
+  r->waiter.lease = LEASE_NONE;
+  r->lease_busy = true;
+  r->renewed = false;
+  r->queue_ms = r->poll_ms = 0;
+  if(!r->first_ms) {
+    r->first_ms = now;
+    if(r->stream) r->commit_ms = now + r->config->sse_early_headers_ms;
+  }
+  if(r->lease.plane == POOL_GRANT && grant_due(&r->lease, relay_wall(r))) relay_renew(r);
+  else relay_ask(r);
+}
+
+static void relay_granted(struct pump_task *t)
+{
+  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, grant_task));
+  if(r->state == RELAY_OVER) {
+    pool_release(r->app->pool, &r->waiter.lease, relay_wall(r), Q_CLIENT_GONE, "", 0, STR_NONE);
+    relay_bury_later(r);
+    return;
+  }
+  relay_leased(r);
+}
+
+/* On whatever thread made room, with the pool's lock held. */
+static void relay_grant(struct pool_waiter *w)
+{
+  struct relay *r = (struct relay *)((char *)w - offsetof(struct relay, waiter));
+  pump_post(r->ap->pump, &r->grant_task);
+}
+
+/* What an operator or a client can act on comes first. */
+static int relay_rank(enum q_status st)
+{
+  switch(st) {
+  case Q_UP_QUOTA: return 6;
+  case Q_UP_BUSY:
+  case Q_UP_PARALLEL: return 5;
+  case Q_UP_CHALLENGE: return 4;
+  case Q_NO_MODEL: return 3;
+  case Q_NO_CLI:
+  case Q_UP_AUTH:
+  case Q_UP_BARRED: return 2;
+  default: return 1;
+  }
+}
+
+static void relay_remember(struct relay *r, const struct relay_err *err)
+{
+  if(!r->best.st || relay_rank(err->st) >= relay_rank(r->best.st)) r->best = *err;
+}
+
+/* The sentence a client reads; the upstream's own words follow a colon when there are any. */
+static void relay_describe(struct relay *r, const struct relay_err *err, struct q_error *e)
+{
+  enum q_status st = err->st;
+  const char *what;
+  *e = Q_ERROR_NONE;
+  if(st == Q_UP_AUTH || st == Q_UP_BARRED || st == Q_NO_CLI || st == Q_NO_ACCOUNT || st == Q_NO_USABLE) { /* never a 401: the client's key is right */
+    if(r->kind == RELAY_CLI) relay_no_cli(r->app, e);
+    else status_fail(e, Q_NO_USABLE, NULL, "No official key serves this now: the upstream refused the keys; the operator must renew them.");
+    return;
+  }
+  switch(st) {
+  case Q_UP_QUOTA: what = "The quota of the CLI accounts is used up"; break;
+  case Q_UP_BUSY:
+  case Q_UP_PARALLEL: what = "The upstream limits the requests"; break;
+  case Q_UP_CHALLENGE: what = "The upstream asks for a captcha and answers nothing; the operator must solve it in a browser"; break;
+  case Q_UP_EMPTY: what = "The upstream ended without an answer; try again"; break;
+  case Q_UP_CUT: what = "The upstream's answer was cut; try again"; break;
+  case Q_UP_FIRST_TIME: what = "The upstream sent nothing in time; try again"; break;
+  case Q_UP_IDLE_TIME: what = "The upstream fell silent; try again"; break;
+  case Q_UP_BODY: what = err->status ? "The upstream refused the request" : "The upstream's answer has an unknown shape"; break;
+  case Q_UP_ERROR: what = "The upstream reported an internal error; try again"; break;
+  case Q_FILTER: what = "The upstream's content inspection refused the prompt"; break;
+  case Q_TOO_LONG: what = "The conversation is too long for the model; shorten it"; break;
+  case Q_NO_MODEL: what = "The upstream does not know the model, or the account may not use it"; break;
+  case Q_UP_CONNECT_TIME: what = "Connecting to the upstream took too long"; break;
+  case Q_UP_UNREACHABLE: what = "The upstream cannot be reached"; break;
+  case Q_UP_TLS: what = "No secure connection to the upstream"; break;
+  case Q_PROXY: what = "The proxy cannot be used"; break;
+  case Q_OVERLOADED: what = "All accounts of the route are busy and the wait was too long; try again later"; break;
+  case Q_NOMEM: what = "Out of memory"; break;
+  default: what = "The request failed"; break;
+  }
+  char wait[48] = "";
+  if(err->wait_s && (st == Q_UP_BUSY || st == Q_UP_QUOTA)) snprintf(wait, sizeof wait, ". Please try again in %ds", err->wait_s);
+  status_fail(e, st, st == Q_NO_MODEL ? "model" : err->param[0] && err->status ? err->param : NULL, "%s%s%s%s.", what,
+              err->words[0] ? ": " : "", err->words, wait);
+  e->retry_after_s = err->wait_s;
+}
+
+/* No account of ours serves: the web chat does, or the client is told. */
+static void relay_elsewhere(struct relay *r)
+{
+  struct q_error e;
+  struct pool_want web = { .feature = FEATURE_CHAT };
+  r->state = RELAY_RESTING;
+  bool may = r->then_web && r->client && !r->sent && !atomic_load(&r->app->draining);
+  if(may && (pool_offer(r->app->pool, &web, relay_wall(r)).configured || !r->best.st)) {
+    struct client *client = r->client;
+    unsigned note = RELAY_NOTE_WEB | (r->committed ? RELAY_NOTE_HEAD : 0u) | (r->stream ? RELAY_NOTE_STREAM : 0u) | (unsigned)r->attempts << RELAY_NOTE_ATTEMPTS;
+    LOG_INFO(r->app->log, "relay", r->request_id, "no CLI account serves it (%s): web emulation", status_row(r->best.st)->text);
+    r->client = NULL;
+    relay_over(r);
+    client_redo(client, note);
+    return;
+  }
+  if(!r->best.st) r->best.st = Q_NO_CLI;
+  relay_describe(r, &r->best, &e);
+  relay_fail(r, &r->best, &e);
+}
+
+static void relay_next_route(struct relay *r)
+{
+  r->route++;
+  r->waiter.want.avoid_n = 0;
+  r->waiter.want.avoid_hard = false;
+  r->retries = 0;
+}
+
+static bool relay_last_route(const struct relay *r)
+{
+  return r->route + 1 >= r->route_n && !(r->then_web && relay_web_usable(r->app));
+}
+
+static void relay_wanted(struct relay *r)
+{
+  struct pool_want *w = &r->waiter.want, fresh = relay_want(r->kind, r->routes[r->route], str_z(r->shown_model));
+  if(r->kind == RELAY_CHAT) fresh.model = relay_listed_name(r->app, fresh.model);
+  memcpy(fresh.avoid, w->avoid, sizeof fresh.avoid);
+  fresh.avoid_n = w->avoid_n;
+  fresh.avoid_hard = w->avoid_hard;
+  *w = fresh;
+  r->waiter.granted = relay_grant;
+}
+
+static void relay_seek(struct relay *r)
+{
+  int64_t return_ms, now = relay_now(r), wall = relay_wall(r), end = r->begun_ms + r->config->queue_timeout_ms;
+  for(; r->route < r->route_n; relay_next_route(r)) {
+    struct q_error e = Q_ERROR_NONE;
+    r->state = RELAY_QUEUED;
+    relay_wanted(r);
+    enum q_status st = pool_acquire(r->app->pool, &r->waiter, wall, relay_last_route(r) ? end - now : 0, &return_ms, &e);
+    if(!st) {
+      relay_leased(r);
+      return;
+    }
+    if(st == Q_AGAIN) {
+      r->queue_ms = end;
+      r->poll_ms = return_ms ? now + (return_ms > wall ? return_ms - wall : 0) + 1 : 0;
+      if(r->stream && !r->commit_ms && !r->committed) r->commit_ms = r->begun_ms + RELAY_QUEUE_COMMIT_MS;
+      relay_arm(r);
+      return;
+    }
+    r->state = RELAY_RESTING;
+    struct relay_err err = { .st = st, .wait_s = e.retry_after_s };
+    if(!r->waiter.want.avoid_n) relay_remember(r, &err); /* else the attempts have told why */
+  }
+  relay_elsewhere(r);
+}
+
+/* ---- trouble and its cure ---- */
+
+enum relay_cure { CURE_RELAY_NONE, CURE_RELAY_RENEW, CURE_RELAY_ACCOUNT, CURE_RELAY_LATER };
+
+static enum relay_cure relay_cure_of(const struct relay *r, enum q_status st)
+{
+  switch(st) {
+  case Q_UP_AUTH: return r->lease.plane == POOL_GRANT && r->lease_busy && !r->renewed ? CURE_RELAY_RENEW : CURE_RELAY_ACCOUNT;
+  case Q_NO_CLI:
+  case Q_UP_BARRED:
+  case Q_UP_QUOTA:
+  case Q_UP_BUSY:
+  case Q_UP_PARALLEL:
+  case Q_UP_CHALLENGE:
+  case Q_NO_MODEL: return CURE_RELAY_ACCOUNT;
+  case Q_UP_BODY: /* without a status of its own it is the answer that is odd, not the question */
+  case Q_UP_ERROR:
+  case Q_UP_UNREACHABLE:
+  case Q_UP_TLS:
+  case Q_PROXY:
+  case Q_UP_CONNECT_TIME:
+  case Q_UP_FIRST_TIME:
+  case Q_UP_IDLE_TIME:
+  case Q_UP_CUT:
+  case Q_UP_EMPTY: return CURE_RELAY_LATER;
+  default: return CURE_RELAY_NONE;
+  }
+}
+
+/* Quotas of the CLI service return at midnight UTC+8. */
+static int relay_quota_wait(const struct relay *r, const struct relay_err *err)
+{
+  const int64_t day = 24 * 3600, east = 8 * 3600;
+  if(err->st != Q_UP_QUOTA || err->wait_s) return err->wait_s;
+  int64_t local = relay_wall(r) / 1000 + east;
+  return (int)((local / day + 1) * day - local);
+}
+
+static void relay_rest(struct relay *r)
+{
+  int n = r->retries - 1 > 10 ? 10 : r->retries - 1;
+  int64_t wait = r->config->chat_retry_backoff_ms << (n < 0 ? 0 : n);
+  wait += wait * ((int64_t)(crypt_u32(&r->ap->rng) % 41) - 20) / 100; /* +- 20 % */
+  r->state = RELAY_RESTING;
+  r->rest_ms = relay_now(r) + (wait > 0 ? wait : 1);
+  relay_arm(r);
+}
+
+static void relay_trouble(struct relay *r, const struct relay_err *seen)
+{
+  struct relay_err err = *seen;
+  struct q_error e;
+  enum relay_cure cure = relay_cure_of(r, err.st);
+  relay_close_exchange(r);
+  r->step_ms = r->idle_ms = 0;
+  if(err.st == Q_UP_BODY && err.status) cure = CURE_RELAY_NONE;
+  err.wait_s = relay_quota_wait(r, &err);
+  LOG_INFO(r->app->log, "relay", r->request_id, "attempt %d on %s: %s%s%s", r->attempts, r->lease_busy ? r->lease.account->label : "-",
+           status_row(err.st)->text, err.words[0] ? ": " : "", err.words);
+  bool may = !r->sent && r->client && (!r->first_ms || relay_now(r) - r->first_ms < RELAY_LAST_ATTEMPT_MS) && !atomic_load(&r->app->draining);
+  if(!may) cure = CURE_RELAY_NONE;
+  if(cure == CURE_RELAY_RENEW) {
+    r->renewed = true;
+    if(pool_token_reload(r->app->pool, &r->lease)) relay_ask(r); /* another request renewed it meanwhile */
+    else relay_renew(r);
+    return;
+  }
+  relay_remember(r, &err);
+  if(r->lease_busy) relay_avoid(r);
+  enum q_status how = err.st == Q_UP_AUTH && r->lease.plane == POOL_GRANT ? Q_NO_CLI : err.st;
+  relay_release(r, how, err.words, err.wait_s);
+  if(cure == CURE_RELAY_NONE) {
+    relay_describe(r, &err, &e);
+    relay_fail(r, &err, &e);
+    return;
+  }
+  r->waiter.want.avoid_hard = cure == CURE_RELAY_ACCOUNT;
+  bool spent = r->config->chat_retry_count == 0 || (cure == CURE_RELAY_LATER && ++r->retries > r->config->chat_retry_count) ||
+               (cure == CURE_RELAY_ACCOUNT && ++r->account_tries > RELAY_ACCOUNTS_MAX);
+  if(spent) relay_next_route(r);
+  if(cure == CURE_RELAY_LATER && !spent) relay_rest(r);
+  else relay_seek(r);
+}
+
+/* ---- time ---- */
+
+static void relay_earliest(int64_t *at, int64_t t)
+{
+  if(t && (!*at || t < *at)) *at = t;
+}
+
+/* Keeps one timer at or before the earliest deadline; deadlines that only move away cost nothing. */
+static void relay_arm(struct relay *r)
+{
+  int64_t at = 0;
+  relay_earliest(&at, r->queue_ms);
+  relay_earliest(&at, r->poll_ms);
+  relay_earliest(&at, r->step_ms);
+  relay_earliest(&at, r->idle_ms);
+  relay_earliest(&at, r->turn_ms);
+  relay_earliest(&at, r->rest_ms);
+  relay_earliest(&at, r->committed ? r->beat_ms : r->commit_ms);
+  if(!at || (r->timer.slot && r->timer.at_ms <= at)) return;
+  if(pump_timer_set(r->ap->pump, &r->timer, at)) LOG_ERROR(r->app->log, "relay", r->request_id, "no memory for a timer");
+}
+
+static bool relay_due(int64_t *deadline, int64_t now)
+{
+  if(!*deadline || now < *deadline) return false;
+  *deadline = 0;
+  return true;
+}
+
+/* Commits the head, or says that we are still here. */
+static void relay_beat(struct relay *r)
+{
+  r->beat_ms = relay_now(r) + r->config->sse_heartbeat_ms;
+  if(r->committed && client_pending(r->client)) return; /* it has enough to read */
+  struct relay_piece p = relay_open(r);
+  if(r->stream) strbuf_lit(p.b, ": keep-alive\n\n");
+  else strbuf_addc(p.b, ' ');
+  if(relay_write(r, p, false)) LOG_DEBUG(r->app->log, "relay", r->request_id, "a heartbeat was not taken");
+}
+
+static void relay_late(struct relay *r, enum q_status st)
+{
+  relay_trouble(r, &(struct relay_err){ .st = st });
+}
+
+static void relay_time(struct pump_timer *t)
+{
+  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, timer));
+  int64_t now = relay_now(r);
+  if(relay_due(r->committed ? &r->beat_ms : &r->commit_ms, now)) relay_beat(r);
+
+  if(relay_due(&r->rest_ms, now)) {
+    relay_seek(r);
+  } else if(r->state == RELAY_QUEUED && relay_due(&r->queue_ms, now)) {
+    if(pool_leave(r->app->pool, &r->waiter)) {
+      r->state = RELAY_RESTING;
+      relay_seek(r); /* without patience: an account, or why there is none */
+      return;
+    }
+  } else if(r->state == RELAY_QUEUED && relay_due(&r->poll_ms, now)) {
+    pool_poll(r->app->pool, relay_wall(r));
+  } else if(r->state == RELAY_ASKED && r->step_ms && now >= r->step_ms && !xchg_sent_all(&r->x)) {
+    r->step_ms = now + r->config->upstream_first_byte_timeout_ms; /* it runs from the last byte of the question */
+  } else if(relay_due(&r->step_ms, now)) {
+    relay_late(r, Q_UP_FIRST_TIME);
+    return;
+  } else if(relay_due(&r->idle_ms, now) || relay_due(&r->turn_ms, now)) {
+    bool lags = r->client && client_pending(r->client) > RELAY_PENDING_MAX; /* that is not the upstream's silence */
+    if(r->x_open && lags) {
+      r->idle_ms = now + r->config->upstream_idle_timeout_ms;
+    } else if(r->x_open) {
+      relay_late(r, Q_UP_IDLE_TIME);
+      return;
+    }
+  }
+  if(r->state != RELAY_OVER) relay_arm(r);
+}
+
+/* ---- the client ---- */
+
+static void relay_start(struct client_taker *t, struct client *client)
+{
+  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, taker));
+  r->client = client;
+  r->ap = app_pump_of(r->app, client_pump(client));
+  r->next = r->ap->relays;
+  r->at = &r->ap->relays;
+  if(r->next) r->next->at = &r->next;
+  r->ap->relays = r;
+  atomic_fetch_add(&r->app->chats_open, 1);
+  atomic_fetch_add(&r->app->counts.chats, 1);
+  r->timer.fn = relay_time;
+  r->again.fn = relay_again;
+  r->grant_task.fn = relay_granted;
+  r->begun_ms = relay_now(r);
+  if(!r->stream && r->config->json_heartbeat) r->commit_ms = r->begun_ms + RELAY_JSON_COMMIT_MS;
+  if(!r->then_web) client_release_request(client);
+  relay_seek(r);
+}
+
+static void relay_drained(struct client_taker *t)
+{
+  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, taker));
+  if(!r->x_open) return;
+  if(r->state == RELAY_READING) r->idle_ms = relay_now(r) + r->config->upstream_idle_timeout_ms;
+  relay_pull(r);
+}
+
+static void relay_gone(struct client_taker *t)
+{
+  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, taker));
+  LOG_INFO(r->app->log, "relay", r->request_id, "client closed (499)");
+  atomic_fetch_add(&r->app->counts.chats_gone, 1);
+  r->client = NULL;
+  relay_close_exchange(r);
+  relay_release(r, Q_CLIENT_GONE, "", 0);
+  relay_over(r);
+}
+
+struct client_taker *relay_taker(struct relay *r)
+{
+  r->taker.start = relay_start;
+  r->taker.on_drain = relay_drained;
+  r->taker.on_gone = relay_gone;
+  return &r->taker;
+}
+
+void relay_end_all(struct app_pump *p)
+{
+  struct relay_err err = { .st = Q_SHUTDOWN };
+  struct q_error e = Q_ERROR_NONE;
+  status_fail(&e, Q_SHUTDOWN, NULL, "The gateway is shutting down; send the request again.");
+  for(struct relay *r = p->relays, *next; r; r = next) {
+    next = r->next;
+    if(r->state == RELAY_OVER) continue;
+    relay_fail(r, &err, &e);
+  }
+}

@@ -1,0 +1,71 @@
+/* relay.h - one request passed on to an upstream that speaks OpenAI's language: a CLI grant, or the key of an api account.
+ *
+ * Threads: relay_new() on the desk (or a job); from client_adopt() on it is owned by the client's pump.
+ * Time:    the same waits, heartbeats and limits as a web chat (domain/chat.h).
+ * Memory:  a relay owns all it needs and frees itself after its last byte. A streaming one keeps no text. The client's request
+ *          is kept until the first byte of the answer, because the web chat may have to read it.
+ * Routes:  grants, then keys; the last one that is configured waits for a busy account, the others hand on at once. Before
+ *          the first answer event trouble with one account is met with the next, and trouble with a route with the next route:
+ *          a refused grant is renewed once; limited, barred and unknown-model accounts are passed over; network, 5xx and empty
+ *          answers are tried again CHAT_RETRY_COUNT times with back-off. What is wrong with the request itself is told at once.
+ * The web: the last route is no part of this file: the request is given back (client_redo) with RELAY_NOTE_*, its handler runs
+ *          again and starts a web chat instead. */
+#ifndef Q2A_DOMAIN_RELAY_H
+#define Q2A_DOMAIN_RELAY_H
+
+#include "domain/app.h"
+#include "proto/relay_req.h"
+
+struct relay;
+
+/* client_request.again of a request that comes back: bits, and the attempts made so far above them. */
+enum { RELAY_NOTE_WEB = 1, RELAY_NOTE_HEAD = 2 /* the HTTP head is out */, RELAY_NOTE_STREAM = 4, RELAY_NOTE_ATTEMPTS = 8 /* shift */ };
+
+struct relay_info {
+  const char *request_id, *model_id; /* model_id: the upstream's name, "" before it is known */
+  const char *route;                 /* "cli" or "api" */
+  struct str ignored;
+  int attempts;
+  bool keep, chunked, stream;
+};
+/* Writes the HTTP side of an answer; given by the layer above. */
+struct relay_face {
+  void (*stream_head)(void *ctx, const struct relay_info *i, struct strbuf *b);
+  void (*whole)(void *ctx, const struct relay_info *i, struct str body, struct strbuf *b);
+  /* status 0: the one of e */
+  void (*error)(void *ctx, const struct relay_info *i, int status, const struct q_error *e, struct str body, struct strbuf *b);
+  void *ctx;
+};
+
+enum relay_kind {
+  RELAY_CLI,        /* /cli/v1: grants, then keys that serve cli */
+  RELAY_CHAT,       /* /v1: keys that serve chat and list the model */
+  RELAY_EMBEDDINGS  /* keys that serve embeddings */
+};
+
+struct relay_order {
+  enum relay_kind kind;
+  struct relay_req *req;     /* moved; NULL for embeddings */
+  struct strbuf *embeddings; /* the body, moved; NULL for chats */
+  bool base64;               /* embeddings: as base64 */
+  struct str shown_model;    /* the name the client sent */
+  bool then_web;             /* the request may be given back for a web chat */
+  struct relay_face face;
+  const char *request_id;
+  bool keep, chunked;
+};
+/* Takes over req and embeddings in any case. */
+enum q_status relay_new(struct relay **out, struct app *a, const struct relay_order *o, struct q_error *e) Q_MUST_USE;
+struct client_taker *relay_taker(struct relay *r);
+void relay_end_all(struct app_pump *p); /* (pump) as chat_end_all() */
+
+/* Whether an account is configured that could serve this kind (RELAY_CHAT: this model) at all; usable: now. */
+bool relay_offered(struct app *a, enum relay_kind kind, struct str model, bool *usable);
+/* Whether a web chat could be served now. */
+bool relay_web_usable(struct app *a);
+/* Says in the log which route of /cli/v1 is active. */
+void relay_say(struct app *a);
+/* Why nobody serves /cli/v1, for clients. Returns Q_NO_CLI. */
+enum q_status relay_no_cli(struct app *a, struct q_error *e);
+
+#endif

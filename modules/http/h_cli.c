@@ -1,0 +1,313 @@
+#include "http/h_cli.h"
+
+#include <stdio.h>
+
+#include "domain/relay.h"
+#include "http/h_start.h"
+#include "http/handlers.h"
+#include "proto/openai.h"
+
+/* ---- the HTTP side of a relayed answer; runs on the client's pump, ctx is the app ---- */
+
+static struct reply h_cli_reply(void *ctx, const struct relay_info *i, const struct config *config, struct strbuf *extra)
+{
+  struct app *a = ctx;
+  strbuf_fmt(extra, "x-qwen2api-route: %s\r\n", i->route);
+  if(i->model_id[0]) { /* a name the client made up goes into a header line: visible ASCII only */
+    strbuf_lit(extra, "x-qwen2api-model: ");
+    for(const char *p = i->model_id; *p; p++) strbuf_addc(extra, *p > ' ' && *p < 0x7f ? *p : '_');
+    strbuf_lit(extra, "\r\n");
+  }
+  if(i->ignored.n) {
+    strbuf_lit(extra, "x-qwen2api-ignored: ");
+    strbuf_adds(extra, i->ignored);
+    strbuf_lit(extra, "\r\n");
+  }
+  if(i->attempts > 1) strbuf_fmt(extra, "x-qwen2api-attempts: %d\r\n", i->attempts);
+  return (struct reply){ .status = 200, .config = config, .id = i->request_id, .type = S("application/json"), .length = -1,
+                         .keep = i->keep, .wall_s = now_wall_s(a->now) };
+}
+
+static void h_cli_stream_head(void *ctx, const struct relay_info *i, struct strbuf *b)
+{
+  struct config *config = app_config(ctx);
+  struct strbuf extra = STRBUF(8192);
+  struct reply r = h_cli_reply(ctx, i, config, &extra);
+  if(i->stream) {
+    r.type = S("text/event-stream; charset=utf-8");
+    strbuf_lit(&extra, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n");
+  }
+  r.chunked = i->chunked;
+  r.keep = i->keep && i->chunked;
+  r.extra = strbuf_str(&extra);
+  reply_head(&r, b);
+  strbuf_free(&extra);
+  config_unref(config);
+}
+
+static void h_cli_whole(void *ctx, const struct relay_info *i, struct str body, struct strbuf *b)
+{
+  struct config *config = app_config(ctx);
+  struct strbuf extra = STRBUF(8192);
+  struct reply r = h_cli_reply(ctx, i, config, &extra);
+  r.length = (int64_t)body.n;
+  r.extra = strbuf_str(&extra);
+  reply_head(&r, b);
+  strbuf_adds(b, body);
+  strbuf_free(&extra);
+  config_unref(config);
+}
+
+static void h_cli_error(void *ctx, const struct relay_info *i, int status, const struct q_error *e, struct str body, struct strbuf *b)
+{
+  struct config *config = app_config(ctx);
+  struct strbuf extra = STRBUF(8192);
+  struct reply r = h_cli_reply(ctx, i, config, &extra);
+  r.extra = strbuf_str(&extra);
+  if(status) { /* the upstream's own */
+    r.status = status;
+    r.length = (int64_t)body.n;
+    reply_head(&r, b);
+    strbuf_adds(b, body);
+  } else {
+    reply_error(&r, e, body, false, b);
+  }
+  strbuf_free(&extra);
+  config_unref(config);
+}
+
+static void h_cli_relay(struct req *q, struct relay_order *o)
+{
+  struct relay *r;
+  struct q_error e = Q_ERROR_NONE;
+  o->face = (struct relay_face){ h_cli_stream_head, h_cli_whole, h_cli_error, q->app };
+  o->request_id = q->id;
+  o->keep = client_keep_alive(q->client);
+  o->chunked = q->head->minor == 1;
+  if(relay_new(&r, q->app, o, &e)) req_fail(q, &e);
+  else client_adopt(q->client, relay_taker(r));
+}
+
+/* ---- /cli/v1/chat/completions ---- */
+
+static const char *const h_cli_names[] = { "coder-model", "qwen3-coder-plus", "qwen3-coder-flash", "qwen3.5-plus", "qwen3.6-plus" };
+enum { H_CLI_NAMES = sizeof h_cli_names / sizeof h_cli_names[0] };
+
+static bool h_cli_coder(struct str name)
+{
+  for(int i = 0; i < H_CLI_NAMES; i++)
+    if(str_eq(name, str_z(h_cli_names[i]))) return true;
+  return str_ifind(name, S("coder")) >= 0;
+}
+
+/* The web model for a coder name that the web list lacks; empty: DEFAULT_MODEL. */
+static struct str h_cli_web_model(struct req *q, const struct models *m)
+{
+  const struct model *best = NULL;
+  if(q->config->cli_web_model[0]) return str_z(q->config->cli_web_model);
+  for(int i = 0; i < models_count(m); i++) {
+    const struct model *x = models_at(m, i);
+    if(str_ifind(x->id, S("coder")) >= 0 && (!best || x->created_s > best->created_s)) best = x;
+  }
+  return best ? best->id : STR_NONE;
+}
+
+/* Whether the web list has a name, by the rules of /v1. */
+static bool h_cli_web_has(struct req *q, const struct models *m, struct str name)
+{
+  struct models_want w = { name, str_z(q->config->default_model), q->config->alias_from, q->config->alias_to, q->config->alias_n, true };
+  struct models_pick pick;
+  return models_pick(m, &w, &pick, NULL) == Q_OK;
+}
+
+static void h_cli_web(struct req *q, const struct json *body)
+{
+  struct h_way way = { .stream = &openai_stream, .whole = &openai_whole, .id_prefix = "chatcmpl-", .route = "web" };
+  struct chat_req r;
+  struct q_error e = Q_ERROR_NONE;
+  if(openai_in(q->arena, body, (int)q->config->n_max, &r, &e)) {
+    req_fail(q, &e);
+    return;
+  }
+  struct models *m = app_models(q->app, NULL);
+  bool think, search;
+  struct str bare = relay_req_bare(r.model, &think, &search);
+  if((!r.model.n || h_cli_coder(bare)) && !h_cli_web_has(q, m, r.model)) {
+    struct str name = arena_str(q->arena, h_cli_web_model(q, m));
+    way.shown_model = r.model;
+    if(name.p) r.model = name;
+    if(think) r.think = THINK_ON;
+    r.search |= search;
+  }
+  models_unref(m);
+  h_start(q, &r, &way);
+}
+
+void h_cli_chat(struct req *q)
+{
+  const struct json *body = req_json(q);
+  struct q_error e = Q_ERROR_NONE;
+  bool usable, web = q->config->cli_fallback == 1;
+  if(!body) return;
+  if(client_request(q->client)->again) { /* the other routes have failed */
+    h_cli_web(q, body);
+    return;
+  }
+  bool offered = relay_offered(q->app, RELAY_CLI, STR_NONE, &usable);
+  if(offered && !usable && web && relay_web_usable(q->app)) offered = false;
+  if(offered) {
+    struct relay_req r;
+    enum q_status st = relay_req_read(body, &r, &e);
+    struct relay_order o = { .kind = RELAY_CLI, .req = &r, .then_web = web, .shown_model = r.model.n ? r.model : S("coder-model") };
+    if(!st) h_cli_relay(q, &o);
+    else if(st != Q_UNSUPPORTED || !web) req_fail(q, &e);
+    else offered = false;
+    relay_req_free(&r);
+    if(offered) return;
+  }
+  if(web) {
+    h_cli_web(q, body);
+  } else {
+    relay_no_cli(q->app, &e);
+    req_fail(q, &e);
+  }
+}
+
+/* ---- /cli/v1/models ---- */
+
+static void h_cli_entry(struct str id, struct strbuf *b)
+{
+  strbuf_lit(b, "{\"id\":");
+  strbuf_json(b, id);
+  strbuf_lit(b, ",\"object\":\"model\",\"created\":1719878112,\"owned_by\":\"qwen-code\"}");
+}
+
+void h_cli_models(struct req *q)
+{
+  struct strbuf b = STRBUF(16 * 1024);
+  strbuf_lit(&b, "{\"object\":\"list\",\"data\":[");
+  for(int i = 0; i < H_CLI_NAMES; i++) {
+    if(i) strbuf_addc(&b, ',');
+    h_cli_entry(str_z(h_cli_names[i]), &b);
+  }
+  strbuf_lit(&b, "]}");
+  if(b.err) req_fail_st(q, Q_NOMEM, NULL, "Out of memory.");
+  else req_answer(q, 200, S("application/json"), STR_NONE, strbuf_str(&b));
+  strbuf_free(&b);
+}
+
+void h_cli_model(struct req *q)
+{
+  struct strbuf b = STRBUF(16 * 1024);
+  struct q_error e = Q_ERROR_NONE;
+  bool known = false;
+  for(int i = 0; i < H_CLI_NAMES; i++) known |= str_eq(q->rest, str_z(h_cli_names[i]));
+  if(known) {
+    h_cli_entry(q->rest, &b);
+    req_answer(q, 200, S("application/json"), STR_NONE, strbuf_str(&b));
+  } else {
+    status_fail(&e, Q_NO_MODEL, "model", "The model '%.*s' does not exist. Near names: coder-model, qwen3-coder-plus, qwen3-coder-flash.",
+                STR_F(str_sub(q->rest, 0, 80)));
+    req_fail(q, &e);
+  }
+  strbuf_free(&b);
+}
+
+/* ---- official keys on /v1 ---- */
+
+bool h_cli_takes(struct req *q, const struct json *body)
+{
+  struct str name = json_str(json_get(body, "model"));
+  struct q_error e = Q_ERROR_NONE;
+  bool usable;
+  if(!name.n || client_request(q->client)->again || !relay_offered(q->app, RELAY_CHAT, name, &usable) || !usable) return false;
+  struct models *m = app_models(q->app, NULL);
+  bool web = relay_web_usable(q->app) && h_cli_web_has(q, m, name);
+  models_unref(m);
+  if(web) return false;
+  struct relay_req r;
+  struct relay_order o = { .kind = RELAY_CHAT, .req = &r, .shown_model = name };
+  if(relay_req_read(body, &r, &e)) req_fail(q, &e);
+  else h_cli_relay(q, &o);
+  relay_req_free(&r);
+  return true;
+}
+
+void h_embeddings(struct req *q)
+{
+  struct q_error e = Q_ERROR_NONE;
+  bool usable, base64 = false;
+  struct str model = STR_NONE;
+  if(!relay_offered(q->app, RELAY_EMBEDDINGS, STR_NONE, &usable)) {
+    req_fail_st(q, Q_NO_ENDPOINT, NULL, "qwen2api does not offer embeddings: the web chat has no such function.");
+    return;
+  }
+  const struct json *body = req_json(q);
+  if(!body) return;
+  struct strbuf out = STRBUF(SIZE_MAX / 4);
+  struct relay_order o = { .kind = RELAY_EMBEDDINGS, .embeddings = &out };
+  if(relay_req_embeddings(body, &out, &model, &base64, &e)) {
+    req_fail(q, &e);
+  } else {
+    o.shown_model = model;
+    o.base64 = base64;
+    h_cli_relay(q, &o);
+  }
+  strbuf_free(&out);
+}
+
+/* ---- their models ---- */
+
+static void h_cli_names_of(void *ctx, struct account *a)
+{
+  struct strbuf *names = ctx;
+  if(a->kind != ACCOUNT_API || !(a->serves & SERVES_CHAT) || a->removed || !a->models) return;
+  strbuf_adds(names, secret_str(a->models));
+  strbuf_addc(names, '\n');
+}
+
+static void h_cli_official(struct str id, struct strbuf *b)
+{
+  strbuf_lit(b, "{\"id\":");
+  strbuf_json(b, id);
+  strbuf_lit(b, ",\"object\":\"model\",\"created\":1677610602,\"owned_by\":\"qwen\",\"name\":");
+  strbuf_json(b, id);
+  strbuf_lit(b, ",\"capabilities\":{\"tools\":\"native\"}}");
+}
+
+static bool h_cli_in_web(const struct models *m, struct str id)
+{
+  for(int i = 0; i < models_count(m); i++)
+    if(str_ieq(models_at(m, i)->id, id)) return true;
+  return false;
+}
+
+void h_cli_add_models(struct app *a, const struct models *m, struct strbuf *body)
+{
+  struct strbuf names = STRBUF(1024 * 1024);
+  pool_each(a->pool, h_cli_names_of, &names);
+  struct str all = strbuf_str(&names), rest = all;
+  if(all.n && body->n > 2 && !body->err) body->n -= 2; /* "]}" */
+  while(rest.n) {
+    struct str before = str_sub(all, 0, all.n - rest.n), id = str_trim(str_cut(&rest, '\n')), seen = before;
+    bool twice = !id.n || h_cli_in_web(m, id);
+    while(seen.n && !twice) twice = str_eq(str_trim(str_cut(&seen, '\n')), id);
+    if(twice) continue;
+    if(body->n && body->p[body->n - 1] != '[') strbuf_addc(body, ',');
+    h_cli_official(id, body);
+  }
+  if(all.n) strbuf_lit(body, "]}");
+  strbuf_free(&names);
+}
+
+bool h_cli_one_model(struct app *a, struct str id, struct strbuf *body)
+{
+  struct strbuf names = STRBUF(1024 * 1024);
+  pool_each(a->pool, h_cli_names_of, &names);
+  struct str rest = strbuf_str(&names);
+  bool found = false;
+  while(rest.n && !found) found = id.n && str_eq(str_trim(str_cut(&rest, '\n')), id);
+  if(found) h_cli_official(id, body);
+  strbuf_free(&names);
+  return found;
+}

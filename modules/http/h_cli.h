@@ -1,0 +1,18 @@
+/* h_cli.h - what the CLI routes and the official keys lend to other handlers.
+ *
+ * Threads: desk or job, as req.h. */
+#ifndef Q2A_HTTP_H_CLI_H
+#define Q2A_HTTP_H_CLI_H
+
+#include "http/req.h"
+#include "proto/models.h"
+
+/* A chat request of /v1 whose model no usable web account offers, but an api account with `chat` in serves does: passed on to
+ * it with native tools. true: the request is answered or on its way, the handler returns. */
+bool h_cli_takes(struct req *q, const struct json *body);
+
+/* Models of those accounts that the web list lacks: entries at the end of a complete GET /v1/models body, or one of them. */
+void h_cli_add_models(struct app *a, const struct models *m, struct strbuf *body);
+bool h_cli_one_model(struct app *a, struct str id, struct strbuf *body);
+
+#endif
