@@ -152,24 +152,24 @@ static enum q_status responses_result(struct responses_reader *rd, const struct 
 
 /* ---- items ---- */
 
-enum responses_kind { ITEM_MESSAGE, ITEM_CALL, ITEM_RESULT, ITEM_RESULT_JSON, ITEM_DROPPED, ITEM_REFERENCE };
+enum responses_kind { RESPONSES_MESSAGE, RESPONSES_CALL, RESPONSES_RESULT, RESPONSES_RESULT_JSON, RESPONSES_DROPPED, RESPONSES_REFERENCE };
 static const struct { const char *type; enum responses_kind kind; const char *name, *from; } responses_items[] = {
-  { "message", ITEM_MESSAGE, NULL, NULL },
-  { "function_call", ITEM_CALL, NULL, "arguments" },
-  { "function_call_output", ITEM_RESULT, NULL, NULL },
-  { "custom_tool_call", ITEM_CALL, NULL, "input" },
-  { "custom_tool_call_output", ITEM_RESULT, NULL, NULL },
-  { "local_shell_call", ITEM_CALL, "local_shell", "action" },
-  { "local_shell_call_output", ITEM_RESULT_JSON, NULL, NULL },
-  { "shell_call", ITEM_CALL, "shell", "action" },
-  { "shell_call_output", ITEM_RESULT_JSON, NULL, NULL },
-  { "apply_patch_call", ITEM_CALL, "apply_patch", "operation" },
-  { "apply_patch_call_output", ITEM_RESULT_JSON, NULL, NULL },
-  { "reasoning", ITEM_DROPPED, NULL, NULL },
-  { "web_search_call", ITEM_DROPPED, NULL, NULL },
-  { "image_generation_call", ITEM_DROPPED, NULL, NULL },
-  { "compaction", ITEM_DROPPED, NULL, NULL },
-  { "item_reference", ITEM_REFERENCE, NULL, NULL },
+  { "message", RESPONSES_MESSAGE, NULL, NULL },
+  { "function_call", RESPONSES_CALL, NULL, "arguments" },
+  { "function_call_output", RESPONSES_RESULT, NULL, NULL },
+  { "custom_tool_call", RESPONSES_CALL, NULL, "input" },
+  { "custom_tool_call_output", RESPONSES_RESULT, NULL, NULL },
+  { "local_shell_call", RESPONSES_CALL, "local_shell", "action" },
+  { "local_shell_call_output", RESPONSES_RESULT_JSON, NULL, NULL },
+  { "shell_call", RESPONSES_CALL, "shell", "action" },
+  { "shell_call_output", RESPONSES_RESULT_JSON, NULL, NULL },
+  { "apply_patch_call", RESPONSES_CALL, "apply_patch", "operation" },
+  { "apply_patch_call_output", RESPONSES_RESULT_JSON, NULL, NULL },
+  { "reasoning", RESPONSES_DROPPED, NULL, NULL },
+  { "web_search_call", RESPONSES_DROPPED, NULL, NULL },
+  { "image_generation_call", RESPONSES_DROPPED, NULL, NULL },
+  { "compaction", RESPONSES_DROPPED, NULL, NULL },
+  { "item_reference", RESPONSES_REFERENCE, NULL, NULL },
 };
 enum { RESPONSES_ITEMS = sizeof responses_items / sizeof responses_items[0] };
 
@@ -188,7 +188,7 @@ static int responses_item_row(const struct json *item)
 static enum q_status responses_resolve(struct responses_reader *rd, const struct json **item, const char *path)
 {
   int row = responses_item_row(*item);
-  if(row == RESPONSES_ITEMS || responses_items[row].kind != ITEM_REFERENCE) return Q_OK;
+  if(row == RESPONSES_ITEMS || responses_items[row].kind != RESPONSES_REFERENCE) return Q_OK;
   char at[RESPONSES_PATH];
   struct str id = json_str(json_get(*item, "id"));
   const struct json *found = rd->look && rd->look->item ? rd->look->item(rd->look->ctx, id) : NULL;
@@ -204,16 +204,16 @@ static enum q_status responses_item(struct responses_reader *rd, const struct js
   int i = responses_item_row(item);
   char at[RESPONSES_PATH];
   snprintf(at, sizeof at, "%s.type", path);
-  if(i == RESPONSES_ITEMS || responses_items[i].kind == ITEM_REFERENCE)
+  if(i == RESPONSES_ITEMS || responses_items[i].kind == RESPONSES_REFERENCE)
     return status_fail(rd->e, Q_BAD_VALUE, at, "'%s': items of type '%.*s' are not supported.", at,
                        STR_F(str_sub(json_str(json_get(item, "type")), 0, 40)));
   switch(responses_items[i].kind) {
-  case ITEM_MESSAGE: return responses_message(rd, item, path);
-  case ITEM_CALL: return responses_read_call(rd, item, path, responses_items[i].name, responses_items[i].from);
-  case ITEM_RESULT: return responses_result(rd, item, path, true);
-  case ITEM_RESULT_JSON: return responses_result(rd, item, path, false);
-  case ITEM_DROPPED:
-  case ITEM_REFERENCE: break;
+  case RESPONSES_MESSAGE: return responses_message(rd, item, path);
+  case RESPONSES_CALL: return responses_read_call(rd, item, path, responses_items[i].name, responses_items[i].from);
+  case RESPONSES_RESULT: return responses_result(rd, item, path, true);
+  case RESPONSES_RESULT_JSON: return responses_result(rd, item, path, false);
+  case RESPONSES_DROPPED:
+  case RESPONSES_REFERENCE: break;
   }
   return Q_OK;
 }

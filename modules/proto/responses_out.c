@@ -370,12 +370,53 @@ static void responses_image(struct out *o, struct str url, struct str base64, st
   strbuf_free(&text);
 }
 
+/* A tool of a group was told to the model without it; the client knows it by both. */
+struct responses_name { struct str group, name; };
+
+static struct responses_name responses_group(const struct json *tools, struct str name)
+{
+  for json_each(t, tools)
+    if(str_eq(json_str(json_get(t, "name")), name) && !str_eq(json_str(json_get(t, "type")), S("namespace"))) return (struct responses_name){ STR_NONE, name };
+  for json_each(t, tools) {
+    struct str group = json_str(json_get(t, "name"));
+    if(!str_eq(json_str(json_get(t, "type")), S("namespace"))) continue;
+    for json_each(inner, json_get(t, "tools")) {
+      struct str own = json_str(json_get(inner, "name"));
+      bool marked = name.n == group.n + 2 + own.n && str_starts(name, group) && str_ends(name, own) && str_eq(str_sub(name, group.n, 2), S("__"));
+      if(own.n && (marked || str_eq(own, name))) return (struct responses_name){ group, own };
+    }
+  }
+  return (struct responses_name){ STR_NONE, name };
+}
+
+/* The tools stand in what the answer repeats; they are read again only for requests with groups. */
+static void responses_call_name(const struct out *o, struct str name, bool group, struct strbuf *b)
+{
+  struct arena a = ARENA(RESPONSES_OUT_MAX);
+  struct strbuf text = STRBUF(RESPONSES_OUT_MAX * 2u);
+  struct responses_name n = { STR_NONE, name };
+  if(str_find(strbuf_str(&o->echo), S("\"namespace\"")) >= 0) {
+    strbuf_lit(&text, "{\"x\":0");
+    strbuf_adds(&text, str_sub(strbuf_str(&o->echo), 1, o->echo.n));
+    strbuf_addc(&text, '}');
+    const struct json *all = text.err ? NULL : json_parse(&a, strbuf_str(&text), 512, NULL);
+    n = responses_group(json_get(all, "tools"), name);
+  }
+  strbuf_json(b, n.name);
+  if(group && n.group.n) {
+    strbuf_lit(b, ",\"namespace\":");
+    strbuf_json(b, n.group);
+  }
+  strbuf_free(&text);
+  arena_free(&a);
+}
+
 static void responses_call_item(const struct out *o, const struct out_call *c, const char *status, bool args, struct strbuf *b)
 {
   strbuf_lit(b, "{\"id\":");
   responses_id(o, c->custom ? "ctc_" : "fc_", b);
   strbuf_fmt(b, ",\"type\":\"%s\",\"call_id\":\"call_%s\",\"name\":", c->custom ? "custom_tool_call" : "function_call", c->id);
-  strbuf_json(b, c->name);
+  responses_call_name(o, c->name, true, b);
   strbuf_addz(b, c->custom ? ",\"input\":" : ",\"arguments\":");
   strbuf_json(b, args ? c->args : S(""));
   strbuf_fmt(b, ",\"status\":\"%s\"}", status);
@@ -388,7 +429,7 @@ static void responses_call_step(struct out *o, const struct out_call *c, bool do
   responses_place(o, c->custom ? "ctc_" : "fc_", b);
   if(done && !c->custom) {
     strbuf_lit(b, ",\"name\":");
-    strbuf_json(b, c->name);
+    responses_call_name(o, c->name, false, b);
   }
   strbuf_addz(b, !done ? ",\"delta\":" : c->custom ? ",\"input\":" : ",\"arguments\":");
   strbuf_json(b, c->args);

@@ -299,6 +299,7 @@ static void t_places_of_sources(void)
     { "S T:x A:a", "", "a\n\n---\n\n[1] [t](https://u/) - u", THINK_OUT_NONE, false },
     { "S A:a", "", "a", THINK_OUT_FIELD, true },
     { "T:x A:a", "x", "a", THINK_OUT_TAGS, false }, /* reasoning has an item of its own, whatever the mode */
+    { "A:a S T:x A:b", "x", "ab\n\n---\n\n[1] [t](https://u/) - u", THINK_OUT_FIELD, false }, /* two messages */
     { "P:https://u/1 P:https://u/2", "", "![image](https://u/1)\n\n![image](https://u/2)", THINK_OUT_FIELD, false },
   };
   for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -312,7 +313,10 @@ static void t_places_of_sources(void)
     check_stream(strbuf_str(&b), &s);
     CHECK_STR(strbuf_str(&s.think), str_z(rows[i].think));
     CHECK_STR(strbuf_str(&s.text), str_z(rows[i].text));
-    if(strchr(rows[i].steps, 'S')) CHECK(str_find(strbuf_str(&b), S("response.output_text.annotation.added")) >= 0);
+    int told = 0;
+    for(struct str rest = strbuf_str(&b), mark = S("event: response.output_text.annotation.added"); str_find(rest, mark) >= 0; told++)
+      rest = str_sub(rest, (size_t)str_find(rest, mark) + 1, rest.n);
+    CHECK_INT(told, strchr(rows[i].steps, 'S') != NULL); /* once, in the message that was open */
     seen_free(&s);
     strbuf_free(&b);
     out_free(&o);
@@ -331,6 +335,39 @@ static void t_encrypted_only_if_asked(void)
       strbuf_free(&b);
       out_free(&o);
     }
+}
+
+/* A call of a tool that stood in a group is told with both names, also when its group had to be put in front. */
+static void t_groups_of_tools(void)
+{
+  static const struct { const char *called, *said; } rows[] = {
+    { "top", "\"name\":\"top\",\"arguments\"" }, { "shared", "\"name\":\"shared\",\"arguments\"" },
+    { "inner", "\"name\":\"inner\",\"namespace\":\"g\",\"arguments\"" }, { "h__shared", "\"name\":\"shared\",\"namespace\":\"h\",\"arguments\"" },
+    { "g", "\"name\":\"g\",\"arguments\"" },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct out o = make(true, false);
+    struct strbuf b = STRBUF(1 << 20);
+    struct out_call c = { "zzzzzzzzzzzzzzzzzzzzzzzz", str_z(rows[i].called), S("{}"), false };
+    struct usage u = { .prompt = 1 };
+    struct seen s;
+    t_row = rows[i].called;
+    strbuf_lit(&o.echo, ",\"tools\":[{\"type\":\"function\",\"name\":\"top\"},{\"type\":\"function\",\"name\":\"shared\"},"
+                        "{\"type\":\"namespace\",\"name\":\"g\",\"tools\":[{\"type\":\"function\",\"name\":\"inner\"}]},"
+                        "{\"type\":\"namespace\",\"name\":\"h\",\"tools\":[{\"type\":\"function\",\"name\":\"shared\"}]}]");
+    o.ops->begin(&o, &b);
+    o.ops->call(&o, &c, &b);
+    o.ops->finish(&o, FINISH_CALLS, &b);
+    o.ops->end(&o, &u, &b);
+    check_stream(strbuf_str(&b), &s);
+    int told = 0;
+    for(struct str rest = strbuf_str(&b); str_find(rest, str_z(rows[i].said)) >= 0; told++)
+      rest = str_sub(rest, (size_t)str_find(rest, str_z(rows[i].said)) + 1, rest.n);
+    CHECK_INT(told, strchr(rows[i].said, 's') && strstr(rows[i].said, "namespace") ? 3 : 4); /* added, done, final; and the done event where names are one */
+    seen_free(&s);
+    strbuf_free(&b);
+    out_free(&o);
+  }
 }
 
 static void t_codes_of_failures(void)
@@ -438,5 +475,5 @@ static void t_out_of_memory(void)
   CHECK_INT(mem_live(), before);
 }
 
-T_MAIN(T(t_exact_events), T(t_every_sequence), T(t_places_of_sources), T(t_encrypted_only_if_asked), T(t_codes_of_failures), T(t_hostile), T(t_forget),
+T_MAIN(T(t_exact_events), T(t_every_sequence), T(t_places_of_sources), T(t_encrypted_only_if_asked), T(t_groups_of_tools), T(t_codes_of_failures), T(t_hostile), T(t_forget),
        T(t_out_of_memory))
