@@ -184,6 +184,52 @@ static void t_trust(void)
   }
 }
 
+/* issue 2, 6: the first suite of our ClientHello is AES-GCM where the processor has AES-NI, else ChaCha20. */
+static void t_suites(void)
+{
+  struct pair p;
+  pair_open(&p, "good", "upstream.test", 0, NULL, NULL);
+  struct str hello = tls_out(p.t);
+  CHECK(hello.n > 5 + 4 + 2 + 32 + 1 && hello.p[5] == 1);
+  size_t at = 5 + 4 + 2 + 32; /* record, message, version, random */
+  at += 1u + (unsigned char)hello.p[at] + 2u;
+  int suite[3] = { 0 };
+  for(int i = 0, k = 0; i < 3; k++) { /* 0x5600 marks a fallback or a renegotiation, it is no suite */
+    int s = (unsigned char)hello.p[at + 2u * (size_t)k] << 8 | (unsigned char)hello.p[at + 2u * (size_t)k + 1];
+    if(s != 0x00ff && s != 0x5600) suite[i++] = s;
+  }
+  bool aesni = br_aes_x86ni_ctr_get_vtable() && br_ghash_pclmul_get();
+  CHECK_INT(suite[0], aesni ? BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 : BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256);
+  pair_close(&p);
+}
+
+/* issue 2, 6: the roots in the program are those of this machine's bundle, each with its name and key. */
+static void t_embedded_roots(void)
+{
+  struct roots ours = roots_embedded(), theirs;
+  FILE *f = fopen("/etc/ssl/certs/ca-certificates.crt", "rb");
+  CHECK(f != NULL);
+  if(!f) return;
+  struct strbuf b = STRBUF(16 << 20);
+  char piece[4096];
+  for(size_t n; (n = fread(piece, 1, sizeof piece, f)) > 0;) strbuf_add(&b, piece, n);
+  fclose(f);
+  CHECK_INT(roots_read(&theirs, strbuf_str(&b), NULL), Q_OK);
+  CHECK(ours.count > 50);
+  CHECK_INT(ours.count, theirs.count);
+  int missing = 0;
+  for(size_t i = 0; i < theirs.count; i++) {
+    bool found = false;
+    for(size_t k = 0; k < ours.count && !found; k++)
+      found = ours.anchors[k].dn.len == theirs.anchors[i].dn.len && memcmp(ours.anchors[k].dn.data, theirs.anchors[i].dn.data, ours.anchors[k].dn.len) == 0 &&
+              ours.anchors[k].pkey.key_type == theirs.anchors[i].pkey.key_type;
+    missing += !found;
+  }
+  CHECK_INT(missing, 0);
+  roots_free(&theirs);
+  strbuf_free(&b);
+}
+
 static void t_damaged_record(void)
 {
   struct pair p;
@@ -368,7 +414,7 @@ static void t_openssl(void)
 int main(int argc, char **argv)
 {
   static const struct t_test tests[] = {
-    T(t_exchange), T(t_goodbye), T(t_resume), T(t_trust), T(t_damaged_record), T(t_pem), T(t_session_store), T(t_words),
+    T(t_exchange), T(t_goodbye), T(t_resume), T(t_trust), T(t_suites), T(t_embedded_roots), T(t_damaged_record), T(t_pem), T(t_session_store), T(t_words),
     T(t_openssl),
   };
   peer_make_certs();
