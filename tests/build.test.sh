@@ -15,11 +15,22 @@ make -s -j2 all >"$other/log" 2>&1
 check "a clean build in another folder" $?
 cmp -s build/qwen2api "$top/build/qwen2api"
 check "byte for byte the same" $?
+# make clean takes build/ and leaves what belongs to the user.
+for kept in data caches logs; do mkdir -p $kept && echo mine >$kept/file; done
+echo 'SERVICE_PORT=3000' >.env
+make -s clean
+check "make clean" $?
+[ ! -e build ] && [ "$(cat data/file caches/file logs/file | grep -c mine)" = 3 ] && [ -s .env ]
+check "data/, caches/, logs/ and .env stay" $?
 cd "$top" || exit 1
 hosts=$( { npm config get registry; apt-get indextargets --format '$(SITE)'; } 2>/dev/null | sed -E 's#^[a-z+]+://##; s#[/:].*##' | grep '\.' | sort -u)
 found=0
-for h in $hosts; do git grep -qIF -- "$h" 2>/dev/null && found=1; done
+for h in $hosts; do
+  grep -rIlF --exclude-dir=.git --exclude-dir=build --exclude-dir=data --exclude-dir=node_modules --exclude-dir=logs -- "$h" . | grep -v '^./tests/build.test.sh$' && found=1
+done
 check "no host of a package mirror is written anywhere" $found
+grep -q '"resolved"' $(find . -name package-lock.json -not -path './build/*' -not -path '*/node_modules/*')
+check "no address in a package lock" $((! $?))
 ./build/qwen2api readme-table > build/readme-table
 awk '/<!-- settings -->/ { on = 1; next } /<!-- end of settings -->/ { on = 0 } on' README.md | cmp -s - build/readme-table
 check "the README has the table of settings as it is" $?

@@ -216,7 +216,7 @@ static void t_embedded_roots(void)
   fclose(f);
   CHECK_INT(roots_read(&theirs, strbuf_str(&b), NULL), Q_OK);
   CHECK(ours.count > 50);
-  CHECK_INT(ours.count, theirs.count);
+  CHECK(ours.count <= theirs.count); /* the same root twice is kept once */
   int missing = 0;
   for(size_t i = 0; i < theirs.count; i++) {
     bool found = false;
