@@ -5,7 +5,9 @@
 #include "http/req.h"
 #include "proto/chat_req.h"
 
-/* The folded prompt, tools included, and the files. Trouble is in *e. */
-enum q_status h_count_tokens_of(struct req *q, const struct chat_req *r, const char *param, int64_t *tokens, struct q_error *e) Q_MUST_USE;
+/* The folded prompt, tools included, and the files, as the model has been found to count. model: the upstream's id. Trouble is
+ * in *e, with param as its field. */
+enum q_status h_count_tokens_of(struct req *q, const struct chat_req *r, struct str model, const char *param, int64_t *tokens,
+                                struct q_error *e) Q_MUST_USE;
 
 #endif

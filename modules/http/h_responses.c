@@ -188,18 +188,31 @@ void h_responses(struct req *q)
   h_past_free(&past);
 }
 
+static enum q_status h_responses_pick(struct req *q, const struct chat_req *r, struct models_pick *pick, struct q_error *e)
+{
+  const char *source;
+  struct models *m = app_models(q->app, &source);
+  struct models_want w = { r->model, str_z(q->config->default_model), q->config->alias_from, q->config->alias_to, q->config->alias_n,
+                           strcmp(source, "builtin") != 0 };
+  enum q_status st = models_pick(m, &w, pick, e);
+  models_unref(m);
+  return st;
+}
+
 void h_responses_tokens(struct req *q)
 {
   const struct json *body = req_json(q);
   struct h_past past = { .q = q, .wall_ms = now_wall_ms(q->app->now) };
   struct strbuf answer = STRBUF(256);
+  struct models_pick pick;
   struct chat_req r;
   struct responses_want w;
   struct q_error e = Q_ERROR_NONE;
   int64_t tokens = 0;
   if(!body) return;
   enum q_status st = h_responses_read(&past, body, &r, &w, NULL, &e);
-  if(!st) st = h_count_tokens_of(q, &r, "input", &tokens, &e);
+  if(!st) st = h_responses_pick(q, &r, &pick, &e);
+  if(!st) st = h_count_tokens_of(q, &r, str_z(pick.id), "input", &tokens, &e);
   strbuf_fmt(&answer, "{\"object\":\"response.input_tokens\",\"input_tokens\":%lld}", (long long)tokens);
   if(st) req_fail(q, &e);
   else req_answer(q, 200, S("application/json"), STR_NONE, strbuf_str(&answer));

@@ -191,7 +191,11 @@ await test('input_tokens', async () => {
   equal(a.object, 'response.input_tokens');
   const b = await (await post(gw, '/v1/responses/input_tokens', { model: MODEL, input: 'hello '.repeat(100), tools: [{ type: 'function', name: 'f', parameters: {} }] })).json();
   ok(a.input_tokens > 0 && b.input_tokens > a.input_tokens + 90, `${a.input_tokens} ${b.input_tokens}`);
+  const png = Buffer.from('89504e470d0a1a0a0000000d4948445200000118000001180806000000', 'hex').toString('base64'); // 280 x 280: 100 tokens
+  const c = await (await post(gw, '/v1/responses/input_tokens', { model: MODEL, input: [{ role: 'user', content: [{ type: 'input_text', text: 'hello' }, { type: 'input_image', image_url: `data:image/png;base64,${png}` }] }] })).json();
+  ok(Math.abs(c.input_tokens - a.input_tokens - 100) < 20, `${a.input_tokens} ${c.input_tokens}`);
   equal((await post(gw, '/v1/responses/input_tokens', { model: MODEL })).status, 400);
+  equal((await post(gw, '/v1/responses/input_tokens', { model: 'no-such-model', input: 'x' })).status, 404);
 });
 
 // ---- trouble ----
