@@ -248,7 +248,7 @@ static bool json_fix_pass(struct str s, enum json_fix_step step, struct strbuf *
     if(!json_fix_token(&f)) return false;
     if(!f.depth) return true; /* what follows the outer bracket is not JSON's */
   }
-  if(step < FIX_CLOSE || f.last == ':') return false;
+  if(step < FIX_CLOSE) return false;
   json_fix_uncomma(&f);
   while(f.depth > 0) strbuf_addc(out, f.open[--f.depth] == '{' ? '}' : ']');
   return true;

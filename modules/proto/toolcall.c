@@ -3,7 +3,8 @@
 #include "base/mem.h"
 #include "proto/callbody.h"
 
-enum { TOOLCALL_BODY_MAX = 1024 * 1024, TOOLCALL_BLANK_MAX = 64 * 1024, TOOLCALL_PIECE = 64 * 1024, TOOLCALL_ARGS_MAX = 8 * 1024 * 1024 };
+enum { TOOLCALL_BODY_MAX = 1024 * 1024, TOOLCALL_BLANK_MAX = 64 * 1024, TOOLCALL_PIECE = 64 * 1024, TOOLCALL_ARGS_MAX = 8 * 1024 * 1024,
+       TOOLCALL_JOIN = 64 * 1024 };
 
 struct toolcall_impl {
   const struct toolset *set;
@@ -28,6 +29,9 @@ struct toolcall_impl {
   bool escape;
   bool ended;           /* the string or value has ended, if what follows agrees */
   struct strbuf args;   /* of the item */
+  struct strbuf joined; /* texts that go out as one */
+  struct toolcall_item next; /* a call that waits for the text before it */
+  bool waits;
 };
 
 enum q_status toolcall_init(struct toolcall *t, const struct toolset *set, bool reasoning)
@@ -40,6 +44,7 @@ enum q_status toolcall_init(struct toolcall *t, const struct toolset *set, bool 
   t->impl->held = STRBUF(4 * TOOLCALL_BODY_MAX);
   t->impl->again = STRBUF(2 * TOOLCALL_BODY_MAX);
   t->impl->args = STRBUF(TOOLCALL_ARGS_MAX);
+  t->impl->joined = STRBUF(4 * TOOLCALL_BODY_MAX);
   return Q_OK;
 }
 
@@ -49,6 +54,7 @@ void toolcall_free(struct toolcall *t)
     strbuf_free(&t->impl->held);
     strbuf_free(&t->impl->again);
     strbuf_free(&t->impl->args);
+    strbuf_free(&t->impl->joined);
     mem_free(t->impl);
   }
   t->impl = NULL;
@@ -389,15 +395,14 @@ static void toolcall_settle(struct toolcall_impl *m)
   m->given = 0;
 }
 
-/* Reads from `again`, then from in. */
-static enum q_status toolcall_pump(struct toolcall *t, struct str in, size_t *used, bool final, struct toolcall_item *item)
+/* Reads from `again`, then from in, up to the next item as it stands. */
+static enum q_status toolcall_next(struct toolcall *t, struct str in, size_t *used, bool final, struct toolcall_item *item)
 {
   struct toolcall_impl *m = t->impl;
-  *used = 0;
   toolcall_settle(m);
   for(;;) {
     bool back = m->again_at < m->again.n;
-    struct str s = back ? str_of(m->again.p + m->again_at, m->again.n - m->again_at) : str_sub(in, *used, in.n);
+    struct str s = back ? str_sub(strbuf_str(&m->again), m->again_at, m->again.n) : str_sub(in, *used, in.n);
     enum q_status st = toolcall_run(t, final && !s.n, item);
     if(st != Q_AGAIN) return st;
     if(!back && m->again_at < m->again.n) continue;
@@ -407,6 +412,38 @@ static enum q_status toolcall_pump(struct toolcall *t, struct str in, size_t *us
     if(back) m->again_at += n;
     else *used += n;
     if(st != Q_AGAIN) return st;
+  }
+}
+
+/* Joins the texts of one piece of input: marks within it must not make many small texts of it. A text that is all there is goes
+ * out without being copied. */
+static enum q_status toolcall_pump(struct toolcall *t, struct str in, size_t *used, bool final, struct toolcall_item *item)
+{
+  struct toolcall_impl *m = t->impl;
+  *used = 0;
+  if(m->waits) {
+    *item = m->next;
+    m->waits = false;
+    return Q_OK;
+  }
+  strbuf_clear(&m->joined);
+  for(;;) {
+    enum q_status st = toolcall_next(t, in, used, final, item);
+    if(st == Q_OK && !item->is_call) {
+      struct str rest = str_sub(in, *used, in.n);
+      bool all = toolcall_blanks(rest) == rest.n && m->again_at == m->again.n && toolcall_live(m).n == m->given;
+      if(!m->joined.n && (all || item->text.n > TOOLCALL_JOIN)) return Q_OK;
+      strbuf_adds(&m->joined, item->text);
+      if(m->joined.err) return Q_NOMEM;
+      if(m->joined.n < TOOLCALL_JOIN) continue;
+    } else if(!m->joined.n || (st != Q_OK && st != Q_AGAIN)) {
+      return st;
+    } else if(st == Q_OK) {
+      m->next = *item;
+      m->waits = true;
+    }
+    *item = (struct toolcall_item){ .text = strbuf_str(&m->joined) };
+    return Q_OK;
   }
 }
 

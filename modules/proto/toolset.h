@@ -40,6 +40,7 @@ int toolset_find(const struct toolset *s, struct str name);
 
 /* Arguments as they came (an object; or a JSON string with an object inside) to the JSON text of an object that fits the
  * tool's schema as well as it can be made to: see api 3.10, schema coercion. NULL args: {}. The parsed values live in *a.
+ * Of a custom tool: the raw text that stands in its argument `input`, or in its place; never Q_BAD_VALUE.
  * Q_OK. Q_BAD_VALUE: no object can be made of it, or the tool is strict and the arguments break its schema: *why gets the
  * words. Q_NOMEM. */
 enum q_status toolset_args(const struct toolset *s, int tool, const struct json *args, struct arena *a, struct strbuf *out,

@@ -16,6 +16,7 @@ static const struct { const char *name, *schema, *in; enum q_status st; const ch
   { "a list of prose is no object", NULL, "See [1]: {\"a\":1}", Q_OK, "{\"a\":1}", "", "" },
   { "quotes within a text", NULL, "{\"a\":\"he said \"x}\" to me\"}", Q_OK, "{\"a\":\"he said \\\"x}\\\" to me\"}", "", "" },
   { "brackets missing", NULL, "{\"a\":[1,{\"b\":2}", Q_OK, "{\"a\":[1,{\"b\":2}]}", "", "" },
+  { "a clean value goes before one that must be repaired", NULL, "Use {x: 1} like {\"a\":1}", Q_OK, "{\"a\":1}", "", "" },
   { "no JSON", NULL, "I cannot do that.", Q_BAD_JSON, "", "", "" },
   { "nothing", NULL, "", Q_BAD_JSON, "", "", "" },
   { "cut within a text: what stands within is no answer", NULL, "{\"a\":{\"b\":1},\"c\":\"half", Q_BAD_JSON, "", "", "" },

@@ -26,6 +26,7 @@ static const struct { const char *name, *in, *want; bool clean; } rows[] = { /* 
   { "step 5: Python words", "{\"a\":True,\"b\":[False,None],\"c\":\"True\"}", "{\"a\":true,\"b\":[false,null],\"c\":\"True\"}", false },
   { "step 5: a Python word as a bare key", "{None:None}", "{\"None\":null}", false },
   { "step 6: full-width quotes and colons", "{\xe2\x80\x9c" "a\xe2\x80\x9d\xef\xbc\x9a\xe2\x80\x9cx\xe2\x80\x9d\xef\xbc\x8c\"b\"\xef\xbc\x9a" "1}", "{\"a\":\"x\",\"b\":1}", false },
+  { "step 6 and 7: opened full-width, closed plainly", "{\xe2\x80\x9c" "a\":1}", "{\"a\":1}", false },
   { "step 6: not within strings", "{\"a\"\xef\xbc\x9a\"x\xef\xbc\x9a\xe2\x80\x9cy\xe2\x80\x9d\"}", "{\"a\":\"x\xef\xbc\x9a\xe2\x80\x9cy\xe2\x80\x9d\"}", false },
   { "step 7: quotes within a string", "{\"a\":\"he said \"hi\" to me\"}", "{\"a\":\"he said \\\"hi\\\" to me\"}", false },
   { "step 7: an odd number", "{\"a\":\"5\" disk\",\"b\":1}", "{\"a\":\"5\\\" disk\",\"b\":1}", false },

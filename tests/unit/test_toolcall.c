@@ -67,6 +67,7 @@ static const struct row rows[] = {
   { "3.10 coder form: outer newlines only", "<function=f><parameter=a>\n\n x \n\n</parameter></function>", "[f {\"a\":\"\\n x \\n\"}]" },
   { "3.10 coder form: a value that speaks of tags", "<function=f><parameter=a>use </function> and </parameter> here <b></parameter></function>",
     "[f {\"a\":\"use </function> and </parameter> here <b>\"}]" },
+  { "3.10 coder form: a value with both closers", "<function=f><parameter=a>a </parameter> b </function> c</parameter></function>", "[f {\"a\":\"a </parameter> b </function> c\"}]" },
   { "3.10 coder form without its closer", "<function=f><parameter=a>1</parameter>", F1_OUT },
   { "3.10 coder form ended by the next opener", "<function=f><parameter=a>1</parameter>\n<function=f><parameter=a>2</parameter></function>", F1_OUT "[f {\"a\":\"2\"}]" },
   { "3.10 coder form: value not closed, function closed", "<function=f><parameter=a>1</function>", F1_OUT },
@@ -102,6 +103,7 @@ static const struct row rows[] = {
   { "3.10 body: to the end", "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"1\"}}", F1_OUT },
   { "3.10 body: openers in a string", "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"<q2a_call>{ ``` <function=f><\"}}</q2a_call>", "[f {\"a\":\"<q2a_call>{ ``` <function=f><\"}]" },
   { "3.10 body: escapes", "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"\\\"</q2a_call>\\\\\"}}</q2a_call>", "[f {\"a\":\"\\\"</q2a_call>\\\\\"}]" },
+  { "3.10 body: a quote before < ends no string", "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"p \"<, </q2a_call>\" z\"}}</q2a_call>", "[f {\"a\":\"p \\\"<, </q2a_call>\\\" z\"}*]" },
   { "3.10 body: brackets missing", "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"1\"</q2a_call>", "[f {\"a\":\"1\"}*]" },
   { "3.10 body: one bracket too many", "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"1\"}}}</q2a_call>", "[f {\"a\":\"1\"}*]" },
   { "3.10 body: quotes in a text, an odd number", "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"a 5\" disk\"}}</q2a_call> x " F1, "[f {\"a\":\"a 5\\\" disk\"}*]" F1_OUT },
@@ -360,6 +362,31 @@ static void t_one_piece_a_delta(void)
   toolset_destroy(set);
 }
 
+/* However many marks a delta has, it goes out as one text; around a call as one before it. */
+static void t_one_text_a_delta(void)
+{
+  static const char text[] = "Use `x` where a < b and `y`, <b>not</b> <tool_call> there";
+  struct toolset *set = make_tools(false);
+  struct toolcall t;
+  struct toolcall_item item;
+  size_t used;
+  CHECK_INT(toolcall_init(&t, set, false), Q_OK);
+  CHECK_INT(toolcall_push(&t, text, strlen(text), &used, &item), Q_OK);
+  CHECK_STR(item.text, str_z(text));
+  CHECK_INT(used, strlen(text));
+  CHECK_INT(toolcall_push(&t, "", 0, &used, &item), Q_AGAIN);
+  static const char call[] = "now `a` `b` " F1;
+  CHECK_INT(toolcall_push(&t, call, strlen(call), &used, &item), Q_OK);
+  CHECK(!item.is_call);
+  CHECK_STR(item.text, S("now `a` `b`"));
+  CHECK_INT(toolcall_push(&t, call + used, strlen(call) - used, &used, &item), Q_OK);
+  CHECK(item.is_call);
+  CHECK_STR(item.args, S("{\"a\":\"1\"}"));
+  CHECK_INT(toolcall_finish(&t, &item), Q_AGAIN);
+  toolcall_free(&t);
+  toolset_destroy(set);
+}
+
 static void t_one_call(void)
 {
   struct toolset *set = make_tools(true);
@@ -375,32 +402,35 @@ static double seconds(void)
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* A mebibyte of each, byte by byte, costs no more than a few times a mebibyte of plain text would: bounded by the clock of this
- * process alone, and widely. What is quadratic here takes minutes. */
+/* Each of these, byte by byte and at once, costs a few times what plain text would: bounded by the clock of this process alone,
+ * and widely. What is quadratic here takes minutes. A mebibyte of those that reach the limit of a body, and of all under torture. */
 static void t_hostile_texts_take_linear_time(void)
 {
   static const char *const hostile[][2] = {
+    { "", "<q2a_call>{\"name\":\"f\",\"x</q2a_call>" }, { "<q2a_call>{\"", "a" }, { "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"", "</q2a_call>" }, { "<function=f><parameter=a>", "</parameter>x" },
     { "", "a" }, { "", "<" }, { "", "`" }, { "", " " }, { "", "``` " }, { "<tool_call>", " " }, { "", "<tool_call " }, { "", "<tool_call a=\"" }, { "", "</" },
-    { "<q2a_call>{\"", "a" }, { "", "<q2a_call>{\"x</q2a_call>" }, { "", F1 }, { "<q2a_call>", "[" }, { "<q2a_call>{", "{\"a\":" }, { "<q2a_call>{", "\"" },
+    { "", "<q2a_call>{\"x</q2a_call>" }, { "", F1 }, { "<q2a_call>", "[" }, { "<q2a_call>{", "{\"a\":" }, { "<q2a_call>{", "\"" },
     { "<q2a_call>{\"a\":\"", "\" " }, { "<q2a_call>{", "<" }, { "<q2a_call>{\"name\":\"f\",", "'" }, { "", "<function=f><parameter=a>" },
-    { "<function=f><parameter=a>", "</parameter>x" }, { "<function=f>", "<parameter=a></parameter>" }, { "", "<tool_call><function=f>" },
+    { "<function=f>", "<parameter=a></parameter>" }, { "", "<tool_call><function=f>" },
     { "<q2a_call>{\"name\":\"f\",\"arguments\":{", "a:1," }, { "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":[", "1," }, { "```json\n{\"name\":", "`" },
-    { "<q2a_call>{\"name\":\"f\",\"arguments\":{\"a\":\"", "</q2a_call>" }, { "", "Tool " }, { "<q2a_call>{\"name\":\"f\"", "\xe2\x80\x9c" },
+    { "", "Tool " }, { "<q2a_call>{\"name\":\"f\"", "\xe2\x80\x9c" },
   };
-  enum { SIZE = 1024 * 1024 + 4096 };
+  enum { SIZE = 1024 * 1024 + 4096, LIMIT = 4 };
   struct toolset *set = make_tools(false);
   char *text = malloc(SIZE);
   for(size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
     struct toolcall t;
     struct toolcall_item item;
     size_t n = strlen(hostile[i][0]), unit = strlen(hostile[i][1]), used, out = 0;
+    bool whole = t_torture() || i < LIMIT;
+    size_t size = whole ? SIZE : SIZE / 5;
     memcpy(text, hostile[i][0], n);
-    for(; n < SIZE; n++) text[n] = hostile[i][1][(n - strlen(hostile[i][0])) % unit];
+    for(; n < size; n++) text[n] = hostile[i][1][(n - strlen(hostile[i][0])) % unit];
     for(int mode = 0; mode < 2; mode++) { /* an answer byte by byte, a thought at once */
       double before = seconds();
       CHECK_INT(toolcall_init(&t, set, mode == 1), Q_OK);
-      for(size_t at = 0; at < SIZE;) {
-        size_t piece = mode ? SIZE - at : 1;
+      for(size_t at = 0; at < size;) {
+        size_t piece = mode ? size - at : 1;
         enum q_status st = toolcall_push(&t, text + at, piece, &used, &item);
         if(st != Q_OK && st != Q_AGAIN) {
           CHECK_INT(st, Q_OK);
@@ -413,7 +443,7 @@ static void t_hostile_texts_take_linear_time(void)
       toolcall_free(&t);
       double took = seconds() - before;
       if(getenv("VERBOSE")) printf("%.2f s %zu items: %s%s...\n", took, out, hostile[i][0], hostile[i][1]);
-      if(took > 30) T_FAIL("%.1f s for %s%s...", took, hostile[i][0], hostile[i][1]);
+      if(took > (whole ? 30 : 10)) T_FAIL("%.1f s for %s%s...", took, hostile[i][0], hostile[i][1]);
     }
   }
   free(text);
@@ -451,5 +481,5 @@ static void t_out_of_memory(void)
   toolset_destroy(set);
 }
 
-T_MAIN(T(t_rows), T(t_no_markup_out_no_prose_lost), T(t_plain_text_is_not_copied), T(t_one_piece_a_delta), T(t_one_call),
+T_MAIN(T(t_rows), T(t_no_markup_out_no_prose_lost), T(t_plain_text_is_not_copied), T(t_one_piece_a_delta), T(t_one_text_a_delta), T(t_one_call),
        T(t_hostile_texts_take_linear_time), T(t_out_of_memory))

@@ -96,6 +96,7 @@ static void t_description_is_cut_at_1024_characters(void)
   struct given g = { "f", words, NULL, false, false };
   struct toolset *s = make(&g, 1, TOOL_AUTO, false);
   struct strbuf out = STRBUF(1 << 20), want = STRBUF(1 << 20);
+  strbuf_addc(&want, '\n');
   strbuf_add(&want, words, (size_t)3 * 1024);
   strbuf_lit(&want, "...\narguments:");
   toolset_contract(s, false, &out);
