@@ -149,6 +149,9 @@ static void world_serve(struct world *w, int i)
   } else if(str_starts(in, S("POST /api/v2/chat/completions/stop"))) {
     w->stops++;
     world_json(p, "{\"success\":true}");
+  } else if(str_starts(in, S("GET /api/v2/chats/chat-"))) {
+    w->looks++;
+    world_json(p, "{\"success\":false,\"data\":{\"code\":\"CHAT_NOT_FOUND\",\"details\":\"gone\"}}");
   } else if(str_starts(in, S("DELETE /api/v2/chats/chat-"))) {
     w->deletes++;
     world_json(p, "{\"success\":true}");

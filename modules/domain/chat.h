@@ -1,13 +1,11 @@
-/* chat.h - one chat from the lease of an account to the last byte: the only place where a turn is tried again.
+/* chat.h - one answer, from a request that was read to its last byte: turns at the upstream (turn.h) become choices (choice.h), these
+ * become bytes of the client's protocol.
  *
  * Threads: chat_new() on the desk (or a job); from client_adopt() on it is owned by the client's pump.
- * Time:    every wait has its own limit (config *_ms); one lazy timer serves them all.
- * Memory:  a chat owns all it needs and frees itself after its last byte. A streaming chat keeps no text of the turn.
- * Retries: only until the first answer event was written to the client ("sent"):
- *            same account, once each   token renewed; a fresh chat; the body without its doubtful members
- *            next account, at once     limited, barred, challenged accounts: 5 at most, 1 after a challenge
- *            next account, later       network, 5xx, empty answer, no first event: CHAT_RETRY_COUNT, with back-off
- *          No attempt starts later than 90 s after the first. After "sent" trouble becomes one error event. */
+ * Time:    heartbeats and the early head; all waits for the upstream are the turns'.
+ * Memory:  a chat owns all it needs and frees itself after its last byte. A streaming chat keeps no text but what tools, formats
+ *          and stop strings hold back.
+ * Errors:  until the HTTP head is out trouble has its own status, afterwards it is one event in the client's protocol. */
 #ifndef Q2A_DOMAIN_CHAT_H
 #define Q2A_DOMAIN_CHAT_H
 
@@ -41,6 +39,8 @@ struct chat_face {
 struct chat_order {
   const struct chat_req *req;      /* read during chat_new() only */
   const struct models_pick *pick;  /* same */
+  enum chat_kind kind;             /* never CHAT_UNSET */
+  bool inline_images;              /* pictures go into the answer as bytes */
   const struct out_ops *stream, *whole; /* the protocol's writers */
   const char *out_id_prefix;       /* "chatcmpl-" */
   struct strbuf *echo;             /* for out.echo: moved; NULL: none */

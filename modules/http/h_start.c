@@ -78,12 +78,32 @@ static struct chat_face h_start_face(struct app *a, bool anthropic)
                    : (struct chat_face){ h_start_stream_head, h_start_whole, h_start_error, a };
 }
 
-static bool h_start_media(const struct chat_req *r)
+/* What is asked for: chat_type wins over the suffix of the model's name. */
+static enum chat_kind h_start_kind(const struct chat_req *r, unsigned variant)
 {
-  for(int i = 0; i < r->msg_n; i++)
-    for(int k = 0; k < r->msgs[i].part_n; k++)
-      if(r->msgs[i].parts[k].media) return true;
-  return false;
+  if(r->kind != CHAT_UNSET && r->kind != CHAT_T2T) return r->kind;
+  if(variant & MODEL_VIDEO) return CHAT_T2V;
+  if(variant & MODEL_IMAGE_EDIT) return CHAT_IMAGE_EDIT;
+  if(variant & MODEL_IMAGE) return CHAT_T2I;
+  return r->search || (variant & MODEL_SEARCH) ? CHAT_SEARCH : CHAT_T2T;
+}
+
+static unsigned h_start_need(enum chat_kind kind)
+{
+  return kind == CHAT_T2V ? MODEL_VIDEO : kind == CHAT_IMAGE_EDIT ? MODEL_IMAGE_EDIT : kind == CHAT_T2I ? MODEL_IMAGE : 0;
+}
+
+/* A family's name, or none at all, leaves the choice to us: a model that can do what is asked for. */
+static enum q_status h_start_able(const struct models *m, const struct chat_req *r, enum chat_kind kind, struct models_pick *pick, struct q_error *e)
+{
+  unsigned need = h_start_need(kind);
+  if(!need || !pick->model || models_can(pick->model, need)) return Q_OK;
+  const struct model *able = models_first(m, need);
+  bool named = r->model.n && !str_ends(r->model, S("-latest"));
+  if(named || !able) return models_need(pick, need, e);
+  pick->model = able;
+  str_copy(pick->id, sizeof pick->id, able->id);
+  return Q_OK;
 }
 
 void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
@@ -92,16 +112,19 @@ void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
   struct q_error e = Q_ERROR_NONE;
   struct chat *chat;
   const char *source;
-  enum q_status st = Q_OK;
-  if(r->tool_n || r->n > 1 || r->format != FORMAT_TEXT || r->kind > CHAT_SEARCH || h_start_media(r))
-    st = status_fail(&e, Q_UNSUPPORTED, NULL, "Tools, media, JSON formats and several choices are not supported.");
+  enum chat_kind kind = CHAT_T2T;
   struct models *m = app_models(q->app, &source);
   struct models_want w = { r->model, way->fallback.n ? way->fallback : str_z(q->config->default_model), q->config->alias_from,
                            q->config->alias_to, q->config->alias_n, strcmp(source, "builtin") != 0 };
-  if(!st) st = way->anthropic ? models_pick_claude(m, &w, &pick, &e) : models_pick(m, &w, &pick, &e);
+  enum q_status st = way->anthropic ? models_pick_claude(m, &w, &pick, &e) : models_pick(m, &w, &pick, &e);
   if(!st) {
-    struct chat_order o = { .req = r, .pick = &pick, .stream = way->stream, .whole = way->whole, .out_id_prefix = way->id_prefix,
-                            .echo = way->echo, .kept = way->kept, .kept_ctx = way->kept_ctx,
+    kind = h_start_kind(r, pick.variant);
+    st = h_start_able(m, r, kind, &pick, &e);
+  }
+  if(!st) {
+    struct chat_order o = { .req = r, .pick = &pick, .kind = kind, .inline_images = way->inline_images, .stream = way->stream,
+                            .whole = way->whole, .out_id_prefix = way->id_prefix, .echo = way->echo, .kept = way->kept,
+                            .kept_ctx = way->kept_ctx,
                             .shown_model = way->shown_model.n ? way->shown_model : r->model.n ? r->model : str_z(pick.id), .route = way->route,
                             .committed = client_request(q->client)->again & RELAY_NOTE_HEAD,
                             .attempts = (int)(client_request(q->client)->again >> RELAY_NOTE_ATTEMPTS),

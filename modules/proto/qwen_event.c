@@ -555,6 +555,14 @@ enum q_status qwen_event_end(struct qwen_event *q, struct delta *d)
   return Q_OK;
 }
 
+bool qwen_event_rest(const struct qwen_event *q, struct str whole, struct str *rest)
+{
+  const struct qwen_flow *f = &q->impl->answer;
+  if(whole.n < f->n || (f->n && qwen_hash(0, str_sub(whole, 0, f->n)) != f->hash)) return false;
+  *rest = str_sub(whole, f->n, whole.n);
+  return true;
+}
+
 enum q_status qwen_event_whole(struct qwen_event *q, struct str body, struct delta *d, struct trouble *t)
 {
   struct qwen_event_impl *m = q->impl;

@@ -35,6 +35,8 @@ enum q_status qwen_event_read(struct qwen_event *q, struct str data, struct delt
 /* At the end of the stream: text held back because its phase was missing or unknown, if no answer frame ever came; a native
  * call that was still growing. */
 enum q_status qwen_event_end(struct qwen_event *q, struct delta *d) Q_MUST_USE;
+/* What of the whole answer text was not given out yet; false: the text does not go on from there. */
+bool qwen_event_rest(const struct qwen_event *q, struct str whole, struct str *rest);
 /* A whole-JSON answer ({"success":true,"data":{"choices":[{"message":…}]}}) to one delta. */
 enum q_status qwen_event_whole(struct qwen_event *q, struct str body, struct delta *d, struct trouble *t) Q_MUST_USE;
 
