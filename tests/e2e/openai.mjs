@@ -66,9 +66,9 @@ await test('abort: the upstream turn is stopped within a second', async () => {
 await test('errors: each class from a true status', async () => {
   const bad = new OpenAI({ apiKey: 'sk-wrong', baseURL: gw.v1, maxRetries: 0 });
   ok((await bad.models.list().catch((x) => x)) instanceof OpenAI.AuthenticationError, '401');
-  ok((await ask('x', { temperature: 0.1, n: 2 }).catch((x) => x)) instanceof OpenAI.BadRequestError, 'n: 400');
-  const tools = await ask('x', { tools: [{ type: 'function', function: { name: 'f', parameters: {} } }] }).catch((x) => x);
-  equal(tools.code, 'unsupported_parameter');
+  ok((await ask('x', { n: 9 }).catch((x) => x)) instanceof OpenAI.BadRequestError, 'n: 400');
+  const audio = await ask('x', { modalities: ['text', 'audio'] }).catch((x) => x);
+  equal(audio.code, 'unsupported_parameter');
   const quota = await ask('[[scenario:quota]]').catch((x) => x);
   ok(quota instanceof OpenAI.RateLimitError, String(quota));
   equal(quota.code, 'insufficient_quota');
