@@ -43,6 +43,7 @@ struct world {
   int client;          /* our end of the client's connection */
   struct strbuf reply;
   bool client_closed;
+  int quiet;           /* turns without a byte */
 };
 
 static int world_open(void *ctx, const void *sa, unsigned n)
@@ -168,7 +169,8 @@ static void world_serve(struct world *w, int i)
 
 static void world_turn(struct world *w)
 {
-  pump_turn(w->app->pumps[0].pump, 1);
+  pump_turn(w->app->pumps[0].pump, w->quiet < 8 ? 0 : 1); /* waits only when nothing has moved for some turns */
+  w->quiet++;
   for(int i = 0; i < WORLD_PEERS; i++) {
     struct world_peer *p = w->peers[i];
     if(!p) continue;
@@ -177,7 +179,7 @@ static void world_turn(struct world *w)
       world_peer_end(w, i);
       continue;
     }
-    if(n > 0) p->in_n += (size_t)n;
+    if(n > 0) p->in_n += (size_t)n, w->quiet = 0;
     if(p->playing < 0) world_serve(w, i);
     if(w->peers[i] && p->playing >= 0 && !world_play(w, i) && p->playing >= w->piece_n) p->playing = -1;
   }
@@ -187,7 +189,7 @@ static void world_turn(struct world *w)
       w->reply.p = realloc(w->reply.p, w->reply.cap);
     }
     ssize_t n = read(w->client, w->reply.p + w->reply.n, 64 * 1024);
-    if(n > 0) w->reply.n += (size_t)n;
+    if(n > 0) w->reply.n += (size_t)n, w->quiet = 0;
     if(n == 0 || (n < 0 && errno != EAGAIN)) w->client_closed = true;
   }
 }
@@ -290,7 +292,7 @@ static void __attribute__((unused)) world_chat(struct world *w, struct str json)
 }
 
 /* What a client makes of the reply. */
-struct world_said { int status; struct strbuf text, think; char finish[24], code[64]; bool whole; };
+struct world_said { int status; struct strbuf text, think, calls; char finish[24], code[64]; bool whole; };
 
 static void world_chunk(struct world_said *s, const struct json *root)
 {
@@ -300,6 +302,10 @@ static void world_chunk(struct world_said *s, const struct json *root)
   const struct json *from = json_get(choice, "delta") ? json_get(choice, "delta") : json_get(choice, "message");
   strbuf_adds(&s->text, json_str(json_get(from, "content")));
   strbuf_adds(&s->think, json_str(json_get(from, "reasoning_content")));
+  for json_each(call, json_get(from, "tool_calls")) { /* name and arguments, one behind the other */
+    strbuf_adds(&s->calls, json_str(json_path(call, "function.name")));
+    strbuf_adds(&s->calls, json_str(json_path(call, "function.arguments")));
+  }
   struct str finish = json_str(json_get(choice, "finish_reason"));
   if(finish.n) str_copy(s->finish, sizeof s->finish, finish);
 }
@@ -308,7 +314,7 @@ static void __attribute__((unused)) world_listen(const struct world *w, struct w
 {
   struct str r = strbuf_str(&w->reply), line;
   struct arena a = ARENA(64 << 20);
-  *s = (struct world_said){ .text = STRBUF(32 << 20), .think = STRBUF(32 << 20) };
+  *s = (struct world_said){ .text = STRBUF(32 << 20), .think = STRBUF(32 << 20), .calls = STRBUF(1 << 20) };
   ptrdiff_t head = str_find(r, S("\r\n\r\n"));
   if(r.n < 12 || head < 0) return;
   s->status = atoi(r.p + 9);
@@ -342,6 +348,7 @@ static void __attribute__((unused)) world_said_free(struct world_said *s)
 {
   strbuf_free(&s->text);
   strbuf_free(&s->think);
+  strbuf_free(&s->calls);
 }
 
 /* ---- cases ---- */

@@ -651,6 +651,7 @@ static enum q_status chat_leg_close(struct turn *t)
 {
   struct chat_leg *leg = chat_leg_of(t);
   struct chat *c = leg->chat;
+  if(leg->choice.lost) return Q_NOMEM;
   if(!c->stream) return c->ap->scratch.err ? Q_NOMEM : Q_OK;
   enum q_status st = chat_write(c, c->piece, false);
   if(!st && out_shown(&leg->out)) t->sent = true;

@@ -69,7 +69,9 @@ enum q_status choice_forget(struct choice *c)
   c->picture_n = 0;
   strbuf_clear(&c->pictures);
   if(!c->extra) limits_reset(&c->limits);
-  return choice_new_turn(c);
+  enum q_status st = choice_new_turn(c);
+  c->lost = st != Q_OK;
+  return st;
 }
 
 /* ---- to the writer ---- */
@@ -101,8 +103,12 @@ static void choice_show(struct choice *c, struct str text, struct strbuf *b)
 
 static void choice_text(struct choice *c, struct str text, struct strbuf *b)
 {
-  if(choice_holds(c)) strbuf_adds(&c->held, text);
-  else choice_show(c, text, b);
+  if(!choice_holds(c)) {
+    choice_show(c, text, b);
+    return;
+  }
+  strbuf_adds(&c->held, text);
+  c->lost |= c->held.err != Q_OK;
 }
 
 /* What limits still hold back belongs in front of calls and of the end. */
@@ -135,21 +141,28 @@ static void choice_call(struct choice *c, int tool, struct str args, struct strb
 
 /* ---- from the upstream ---- */
 
+static void choice_answer_item(struct choice *c, const struct toolcall_item *item, struct strbuf *b)
+{
+  if(item->is_call) choice_call(c, item->tool, item->args, b);
+  else choice_text(c, item->text, b);
+}
+
 static void choice_answer(struct choice *c, struct str text, struct strbuf *b)
 {
   struct toolcall_item item;
   size_t used = 0;
+  enum q_status st;
   if(!text.n) return;
   tokens_push(&c->tokens, text);
   if(!c->rules->tools) {
     choice_text(c, text, b);
     return;
   }
-  while(toolcall_push(&c->answer, text.p, text.n, &used, &item) == Q_OK) {
+  while((st = toolcall_push(&c->answer, text.p, text.n, &used, &item)) == Q_OK) {
     text = str_sub(text, used, text.n);
-    if(item.is_call) choice_call(c, item.tool, item.args, b);
-    else choice_text(c, item.text, b);
+    choice_answer_item(c, &item, b);
   }
+  c->lost |= st != Q_AGAIN;
 }
 
 static void choice_reason(struct choice *c, struct str text, struct strbuf *b)
@@ -168,6 +181,7 @@ static void choice_thought_item(struct choice *c, const struct toolcall_item *it
     c->spares[c->spare_n].at = c->spare.n;
     c->spares[c->spare_n++].n = item->args.n;
     strbuf_adds(&c->spare, item->args);
+    c->lost |= c->spare.err == Q_NOMEM;
     if(c->spare.err) c->spare_n--;
   }
 }
@@ -181,10 +195,12 @@ static void choice_think(struct choice *c, struct str text, struct strbuf *b)
   if(c->rules->config->max_tokens_count_reasoning && c->limits.max_tokens) tokens_push(&c->limits.tokens, text);
   if(c->rules->tools) {
     struct str rest = text;
-    while(toolcall_push(&c->thought, rest.p, rest.n, &used, &item) == Q_OK) {
+    enum q_status st;
+    while((st = toolcall_push(&c->thought, rest.p, rest.n, &used, &item)) == Q_OK) {
       rest = str_sub(rest, used, rest.n);
       choice_thought_item(c, &item, b);
     }
+    c->lost |= st != Q_AGAIN;
   } else {
     choice_reason(c, text, b);
   }
@@ -250,12 +266,12 @@ bool choice_delta(struct choice *c, const struct delta *d, struct strbuf *b)
 void choice_flush(struct choice *c, struct strbuf *b)
 {
   struct toolcall_item item;
-  if(!c->rules->tools) return;
-  while(!c->cut && toolcall_finish(&c->thought, &item) == Q_OK) choice_thought_item(c, &item, b);
-  while(!c->cut && toolcall_finish(&c->answer, &item) == Q_OK) {
-    if(item.is_call) choice_call(c, item.tool, item.args, b);
-    else choice_text(c, item.text, b);
-  }
+  enum q_status st;
+  if(!c->rules->tools || c->cut) return;
+  while((st = toolcall_finish(&c->thought, &item)) == Q_OK) choice_thought_item(c, &item, b);
+  c->lost |= st != Q_AGAIN;
+  while((st = toolcall_finish(&c->answer, &item)) == Q_OK) choice_answer_item(c, &item, b);
+  c->lost |= st != Q_AGAIN;
 }
 
 static bool choice_blank(struct str text)

@@ -53,28 +53,53 @@ static void t_chat(void)
   CHECK_INT(mem_live(), base);
 }
 
+#define EVENT(text) "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":" text ",\"phase\":\"answer\",\"status\":\"typing\"}}],\"response_id\":\"r1\"}\n\n"
+#define FINISHED "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"phase\":\"answer\",\"status\":\"finished\"}}],\"response_id\":\"r1\"}\n\n"
+#define TOOLS ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}}}]"
+static const char *const a_call[] = { head, EVENT("\"Look. <q2a_ca\""), EVENT("\"ll>{'name':'f','arguments':{'a':'1',}}</q2a\""), EVENT("\"_call>\""),
+                                      FINISHED, "0\r\n\r\n", NULL };
+static const char *const broken_call[] = { head, EVENT("\"<q2a_call>{\\\"name\\\":\\\"f\\\",\\\"arguments\\\":17}</q2a_call>\""), FINISHED, "0\r\n\r\n", NULL };
+static const char *const some_json[] = { head, EVENT("\"Sure: {\\\"a\\\":\""), EVENT("\"1,}\""), FINISHED, "0\r\n\r\n", NULL };
+static const char *const cut[] = { head, first_word, NULL };
+
+/* What is asked, what the upstream says, and what the client must be told when nothing fails. */
+struct plan { const char *name, *more; const char *const *pieces; const char *text, *calls, *code; };
+static const struct plan plans[] = {
+  { "text", "", two_words, "two words", "", "" },
+  { "a repaired call", TOOLS, a_call, "Look.", "f{\"a\":\"1\"}", "" },
+  { "a broken call, a second turn", TOOLS, broken_call, "", "", "tool_call_missing" },
+  { "JSON", ",\"response_format\":{\"type\":\"json_object\"}", some_json, "{\"a\":1}", "", "" },
+  { "two choices", ",\"n\":2", two_words, NULL, "", "" },
+  { "cut, and the record knows nothing", "", cut, NULL, "", "upstream_interrupted" },
+};
+
 /* The heart of it: the n-th allocation, transport or store call fails, for every n, once or for good. */
-static void sweep(bool stream, bool lasting, long *points)
+static void sweep(const struct plan *plan, bool stream, bool lasting, long *points)
 {
+  struct strbuf body = STRBUF(4096);
+  strbuf_fmt(&body, ASK "%s%s}", plan->more, stream ? ",\"stream\":true" : "");
   for(long n = 0;; n++) {
     long base = mem_live();
     struct world w;
     struct world_said s;
-    static char row[64];
-    snprintf(row, sizeof row, "%s, %s, point %ld", stream ? "stream" : "whole", lasting ? "lasting" : "once", n);
+    static char row[96];
+    snprintf(row, sizeof row, "%s, %s, %s, point %ld", plan->name, stream ? "stream" : "whole", lasting ? "lasting" : "once", n);
     t_row = row;
     CHECK(world_begin(&w, NULL));
     world_sign_in(&w);
-    script(&w, two_words);
+    script(&w, plan->pieces);
+    if(plan->pieces == cut) w.pieces[w.piece_n++] = (struct world_piece){ .close = true };
     fault_arm(n, lasting);
-    world_chat(&w, stream ? ask_stream : ask);
+    world_chat(&w, strbuf_str(&body));
     bool hit = fault_disarm();
     world_listen(&w, &s);
     if(!hit) {
-      CHECK_STR(strbuf_str(&s.text), S("two words"));
+      if(plan->text) CHECK_STR(strbuf_str(&s.text), str_z(plan->text));
+      CHECK_STR(strbuf_str(&s.calls), str_z(plan->calls));
+      CHECK_Z(s.code, plan->code);
       CHECK(s.whole);
-    } else if(s.status == 200 && s.whole) {
-      CHECK(s.code[0] || str_eq(strbuf_str(&s.text), S("two words"))); /* the whole answer, or a told error */
+    } else if(s.status == 200 && s.whole) { /* the whole answer, or a told error */
+      CHECK(s.code[0] || !plan->text || (str_eq(strbuf_str(&s.text), str_z(plan->text)) && str_eq(strbuf_str(&s.calls), str_z(plan->calls))));
     } else if(s.status) {
       CHECK(s.code[0] || w.client_closed);
     } else {
@@ -85,20 +110,22 @@ static void sweep(bool stream, bool lasting, long *points)
     world_said_free(&s);
     world_end(&w);
     if(mem_live() != base) {
-      T_FAIL("point %ld (%s, %s): %ld blocks leaked", n, stream ? "stream" : "whole", lasting ? "lasting" : "once", mem_live() - base);
-      return;
+      T_FAIL("%ld blocks leaked", mem_live() - base);
+      break;
     }
     ++*points;
-    if(!hit) return;
+    if(!hit) break;
   }
+  strbuf_free(&body);
 }
 
 static void t_fault_sweep(void)
 {
   long points = 0;
-  for(int i = 0; i < 4; i++) sweep(i & 1, i & 2, &points);
+  for(size_t k = 0; k < sizeof plans / sizeof plans[0]; k++)
+    for(int i = 0; i < 4; i++) sweep(&plans[k], i & 1, i & 2, &points);
   printf("fault points tried: %ld\n", points);
-  CHECK(points > 100);
+  CHECK(points > 500);
 }
 
 static void t_begin_under_faults(void)
