@@ -376,9 +376,24 @@ static enum choice_next choice_settle_json(struct choice *c, struct strbuf *hint
   return next;
 }
 
-static enum choice_next choice_settle_pictures(struct choice *c, struct q_error *e)
+/* Some models name the picture in their words only: ![...](URL). */
+static void choice_markdown(struct choice *c, struct strbuf *b)
+{
+  struct str text = strbuf_str(&c->held);
+  for(ptrdiff_t at; (at = str_find(text, S("!["))) >= 0;) {
+    text = str_sub(text, (size_t)at + 2, text.n);
+    ptrdiff_t open = str_find(text, S("]("));
+    if(open < 0) return;
+    struct str url = str_sub(text, (size_t)open + 2, text.n);
+    ptrdiff_t end = str_chr(url, ')');
+    if(end > 0) choice_believe(c, str_sub(url, 0, (size_t)end), b);
+  }
+}
+
+static enum choice_next choice_settle_pictures(struct choice *c, struct strbuf *b, struct q_error *e)
 {
   static const char *const refusals[] = { "inappropriate", "policy", "violat", "sensitive", "content security", "not allowed" };
+  if(!c->picture_n) choice_markdown(c, b);
   if(c->picture_n) return CHOICE_DONE;
   if(c->bad.st) {
     *e = c->bad;
@@ -395,7 +410,7 @@ static enum choice_next choice_settle_pictures(struct choice *c, struct q_error 
 enum choice_next choice_settle(struct choice *c, struct strbuf *hint, struct strbuf *b, struct q_error *e)
 {
   enum choice_next next = CHOICE_DONE;
-  if(c->rules->pictures) return choice_settle_pictures(c, e);
+  if(c->rules->pictures) return choice_settle_pictures(c, b, e);
   if(c->rules->tools) next = choice_settle_tools(c, hint, b, e);
   if(next != CHOICE_DONE || c->out->calls || c->cut) return next;
   if(c->rules->format != FORMAT_TEXT) return choice_settle_json(c, hint, b, e);
