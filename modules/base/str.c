@@ -226,6 +226,7 @@ void strbuf_json_body(struct strbuf *b, struct str s)
 {
   static const char hex[] = "0123456789abcdef";
   size_t plain = 0, i = 0;
+  if(s.n == 0) return; /* NULL + 0 is undefined */
   while(i < s.n) {
     unsigned char c = (unsigned char)s.p[i];
     if(c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
