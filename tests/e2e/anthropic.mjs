@@ -1,6 +1,7 @@
 // The real @anthropic-ai/sdk against the static binary (api 6, 13): create, streams, thinking, limits, count_tokens, models,
 // threads, abort, every class of error; and what coding programs send beside it.
 import Anthropic from '@anthropic-ai/sdk';
+import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
 import { test, equal, ok, done, fakeUpstream, gateway, post, waitFor, sleep, KEY } from './lib.mjs';
 
 const fake = await fakeUpstream({ args: ['--accounts', '6'] });
@@ -189,6 +190,17 @@ await test('api 6.5: warm-ups, quota probes and titles do not think', async () =
 });
 
 // ---- limits ----
+await test('api 3.12 6.3: stop_sequence is told with its text, in both modes', async () => {
+  for (const r of [await ask(say('one two STOP three'), { stop_sequences: ['END', 'STOP'] }),
+    await client.messages.stream(body(say('one two STOP three'), { stop_sequences: ['END', 'STOP'] })).finalMessage()]) {
+    equal([text(r).trim(), r.stop_reason], ['one two', 'stop_sequence']);
+    equal(r.stop_sequence, 'STOP');
+  }
+});
+await test('a stop sequence before the first word still gives a block', async () => {
+  const r = await ask(say('STOP three'), { stop_sequences: ['STOP'] });
+  equal([r.content.length, text(r), r.stop_reason], [1, '', 'stop_sequence']);
+});
 await test('api 3.12 6.3: max_tokens', async () => {
   const long = 'word '.repeat(200);
   for (const r of [await ask(say(long), { max_tokens: 10 }), await client.messages.stream(body(say(long), { max_tokens: 10 })).finalMessage()]) {
@@ -196,6 +208,12 @@ await test('api 3.12 6.3: max_tokens', async () => {
     ok(text(r).length >= 10 && text(r).length < 100, text(r));
   }
 });
+await test('api 6.3: the content filter in a running answer is a refusal', async () => {
+  const r = await client.messages.stream(body('[[scenario:moderation after=3 ms=400]]')).finalMessage();
+  equal(r.stop_reason, 'refusal');
+  ok(text(r).length > 0, 'what was said before');
+});
+
 // ---- search ----
 await test('api 6.2 3.8: the web search server tool searches; sources stand behind the text', async () => {
   const tools = [{ type: 'web_search_20250305', name: 'web_search', max_uses: 3 }];
@@ -360,4 +378,100 @@ await test('api 13: several system blocks, a title in parallel, a warm-up, a sea
   ok(e.input_tokens > 10, 'a count');
 });
 
+// ---- tools ----
+const call = (name, input) => `<q2a_call>\n${JSON.stringify({ name, arguments: input })}\n</q2a_call>`;
+const then = (mark, words) => `when=${b64(mark)} then=${b64(words)}`;
+const weather = { name: 'get_weather', description: 'The weather of a city.', input_schema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } };
+const clock = { name: 'get_time', input_schema: { type: 'object', properties: {} } };
+// Both ways: the same blocks; the ids of calls are their own.
+async function bothWays(content, more, check) {
+  const whole = await ask(content, more), streamed = await client.messages.stream(body(content, more)).finalMessage();
+  for (const r of [whole, streamed]) {
+    ok(!/q2a_|tool_call>/.test(text(r)), `markup leaks: ${text(r)}`);
+    for (const b of r.content) if (b.type === 'tool_use') ok(/^toolu_[A-Za-z0-9]{24}$/.test(b.id), b.id);
+    await check(r);
+  }
+}
+const shape = (r) => r.content.map((b) => (b.type === 'tool_use' ? [b.name, b.input] : [b.type, b.text ?? b.thinking]));
+await test('api 6.3 6.4: text, then calls; nothing behind them', () =>
+  bothWays(say(`I will look.\n\n${call('get_weather', { city: 'Paris' })}\n${call('get_time', {})}\nnever shown`, 'step=3'), { tools: [weather, clock] }, (r) =>
+    equal([shape(r), r.stop_reason], [[['text', 'I will look.'], ['get_weather', { city: 'Paris' }], ['get_time', {}]], 'tool_use'])));
+await test('a call alone, and one behind a thought', async () => {
+  await bothWays(say(call('get_time', {})), { tools: [clock] }, (r) => equal([shape(r), r.stop_reason], [[['get_time', {}]], 'tool_use']));
+  await bothWays(say(call('get_time', {}), `think_b64=${b64('What time?')}`), { tools: [clock], ...thinking }, (r) => equal(shape(r), [['thinking', 'What time?'], ['get_time', {}]]));
+});
+await test('api 6.2: tool_choice: any, a tool by its name, none; one call at most', async () => {
+  const both = say(`${call('get_weather', { city: 'Rome' })}${call('get_time', {})}`);
+  await bothWays(both, { tools: [weather, clock], tool_choice: { type: 'auto', disable_parallel_tool_use: true } }, (r) => equal(shape(r), [['get_weather', { city: 'Rome' }]]));
+  await bothWays(say(call('get_time', {})), { tools: [weather, clock], tool_choice: { type: 'tool', name: 'get_time' } }, (r) => equal(shape(r), [['get_time', {}]]));
+  await bothWays(say('No tool today.'), { tools: [weather], tool_choice: { type: 'none' } }, (r) => equal([shape(r), r.stop_reason], [[['text', 'No tool today.']], 'end_turn']));
+  const e = await ask(say('I would rather not.'), { tools: [weather], tool_choice: { type: 'any' } }).catch((x) => x);
+  equal([e.status, e.error?.error?.type], [502, 'api_error']);
+});
+await test('api 6.2: typed tools are client tools with their published arguments', async () => {
+  const tools = [{ type: 'bash_20250124', name: 'bash' }, { type: 'text_editor_20250728', name: 'str_replace_based_edit_tool' }, { type: 'memory_20250818', name: 'memory' }];
+  const input = { command: 'str_replace', path: '/a.c', old_str: 'x', new_str: '{"y":1}' };
+  await bothWays(say(`${call('bash', { command: 'ls' })}${call('str_replace_based_edit_tool', input)}${call('memory', { command: 'view', path: '/memories' })}`), { tools }, (r) =>
+    equal(shape(r), [['bash', { command: 'ls' }], ['str_replace_based_edit_tool', input], ['memory', { command: 'view', path: '/memories' }]]));
+  const prompt = (await asked()).content;
+  for (const word of ['bash', 'restart', 'insert_line', 'view_range', 'old_path']) ok(prompt.includes(word), `the model was told of ${word}`);
+});
+await test('a loop of two rounds; a failed result says so', async () => {
+  const messages = [{ role: 'user', content: say(call('get_weather', { city: 'Oslo' }), then('<q2a_result id="toolu_', 'It rains in Oslo.')) }];
+  const first = await client.messages.create({ ...body('x'), messages, tools: [weather] });
+  const use = first.content.find((b) => b.type === 'tool_use');
+  messages.push({ role: 'assistant', content: first.content });
+  const second = await client.messages.create({ ...body('x'), tools: [weather],
+    messages: [...messages, { role: 'user', content: [{ type: 'tool_result', tool_use_id: use.id, content: [{ type: 'text', text: 'rain' }] }, { type: 'text', text: 'a reminder' }] }] });
+  equal([shape(second), second.stop_reason], [[['text', 'It rains in Oslo.']], 'end_turn']);
+  await client.messages.create({ ...body('x'), tools: [weather],
+    messages: [...messages, { role: 'user', content: [{ type: 'tool_result', tool_use_id: use.id, content: 'no station', is_error: true }, { type: 'text', text: 'a reminder' }] }] });
+  const prompt = (await asked()).content;
+  ok(prompt.endsWith(`<q2a_result id="${use.id}" name="get_weather" error="true">\nno station\n</q2a_result>\na reminder`), prompt);
+});
+await test("the SDK's tool runner: asks for a thread, goes on without, runs the tool, ends", async () => {
+  const ran = [];
+  const final = await client.beta.messages.toolRunner({ ...body(say(call('get_weather', { city: 'Oslo' }), then('<q2a_result id="toolu_', 'It rains in Oslo.'))), max_iterations: 4,
+    tools: [betaTool({ name: 'get_weather', description: 'The weather of a city.', inputSchema: weather.input_schema, run: (input) => { ran.push(input); return 'rain'; } })] });
+  equal([ran, text(final)], [[{ city: 'Oslo' }], 'It rains in Oslo.']);
+});
+await test('api 6.2 3.11: output_config.format gives JSON that fits', async () => {
+  const schema = { type: 'object', properties: { city: { type: 'string' }, days: { type: 'integer' } }, required: ['city', 'days'], additionalProperties: false };
+  const more = { output_config: { format: { type: 'json_schema', schema } } };
+  await bothWays(say('Sure:\n```json\n{"city": "Oslo", "days": 3}\n```'), more, (r) => equal([JSON.parse(text(r)), r.content.length], [{ city: 'Oslo', days: 3 }, 1]));
+  const e = await ask(say('I cannot.'), more).catch((x) => x);
+  equal([e.status, e.error?.error?.type], [502, 'api_error']);
+});
+
+// ---- pictures and documents ----
+const sent = async () => (await asked()).files.map((f) => [f.type, f.file_class]);
+await test('api 6.2 3.4: a picture by its bytes or its address, a document: they go along', async () => {
+  const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } };
+  equal(text(await ask([image, { type: 'text', text: 'hello' }])), plain);
+  equal((await asked()).files.length, 1, 'one file');
+  equal(text(await ask([{ type: 'image', source: { type: 'url', url: 'https://img.example.test/cat.png' } }, { type: 'text', text: 'hello' }])), plain);
+  equal((await asked()).files.length, 1, 'one file');
+  const doc = { type: 'document', title: 'note.txt', context: 'About the note.', source: { type: 'text', media_type: 'text/plain', data: 'a line of the note' } };
+  equal(text(await ask([doc, image, { type: 'text', text: 'hello' }])), plain);
+  const last = await asked();
+  equal(last.files.length, 2, JSON.stringify(await sent()));
+  ok(last.content.includes('About the note.'), last.content);
+});
+await test('api 6.2: a picture in a tool result goes along', async () => {
+  await client.messages.create({ ...body('x'), tools: [clock], messages: [{ role: 'user', content: 'look' }, { role: 'assistant', content: [{ type: 'tool_use', id: 'toolu_1', name: 'get_time', input: {} }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_1', content: [{ type: 'text', text: 'the clock' }, { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } }] }] }] });
+  const last = await asked();
+  equal(last.files.length, 1);
+  ok(/<q2a_result id="toolu_1" name="get_time">\nthe clock \[image 1\]\n<\/q2a_result>/.test(last.content), last.content);
+});
+await test('api 3.4: what is no picture, or at a private address, is a 400; never a chat without it', async () => {
+  const before = (await fake.stats()).completions;
+  for (const source of [{ type: 'base64', media_type: 'image/png', data: b64('<html>no picture</html>') }, { type: 'url', url: 'http://127.0.0.1:1/a.png' }]) {
+    const e = await ask([{ type: 'image', source }, { type: 'text', text: 'hello' }]).catch((x) => x);
+    ok(e instanceof Anthropic.BadRequestError && e.error.error.type === 'invalid_request_error', String(e));
+  }
+  equal((await fake.stats()).completions, before, 'no chat without the picture');
+});
+await test('api 3.9: a picture that the model draws is markdown at its place', () =>
+  bothWays('[[scenario:image_inline]]', {}, (r) => ok(/!\[image\]\(https:\/\/cdn\.qwenlm\.ai\/[^)]*\)/.test(text(r)) && r.content.length === 1, text(r))));
 await done();
