@@ -476,6 +476,7 @@ static void chat_end(struct chat *c, struct chat_piece p)
   struct usage u;
   enum q_status st;
   chat_usage(c, &u);
+  out->ended_s = now_wall_s(c->app->now);
   if(c->stream) {
     out->ops->end(out, &u, p.b);
     st = chat_write(c, p, true);

@@ -73,6 +73,10 @@ await test('api 7.4: create', async () => {
   ok(Number.isInteger(r.usage.input_tokens_details.cached_tokens) && Number.isInteger(r.usage.output_tokens_details.reasoning_tokens), 'details');
   ok(r.completed_at >= r.created_at && Number.isInteger(r.created_at), 'times');
 });
+await test('completed_at is the end, created_at the beginning', async () => {
+  const r = await respond('[[scenario:stream n=5 ms=500 size=20]]');
+  ok(r.completed_at - r.created_at >= 1, `${r.created_at} ${r.completed_at}`);
+});
 await test('api 0.11: what has no effect is named', async () => {
   const r = await post(gw, '/v1/responses', { model: MODEL, input: 'x', temperature: 1, truncation: 'auto', tools: [{ type: 'image_generation' }, { type: 'mcp', server_label: 'x' }] });
   equal(r.status, 200, await r.text());
@@ -249,6 +253,7 @@ await test('api 0.9: after early headers trouble is a stream that begins and fai
     ok(text.startsWith(': keep-alive\n\n'), text.slice(0, 80));
     const { end, all } = check(text);
     equal([end.response.error.code, all.length], ['rate_limit_exceeded', 3]);
+    ok(/^resp_[0-9A-Za-z]{24}$/.test(end.response.id) && end.response.created_at > 1e9, JSON.stringify(end.response).slice(0, 200));
     ok(/try again in \d+s/.test(end.response.error.message), end.response.error.message);
   }));
 await test('abort: the upstream turn is stopped', async () => {
@@ -356,6 +361,14 @@ await test('api 8: completions, streamed', async () => {
   equal(cut.choices[0].finish_reason, 'length');
   const stopped = await client.completions.create({ model: MODEL, prompt: 'hello', stop: plain.slice(3, 5) });
   equal(stopped.choices[0].text, plain.slice(0, 3));
+});
+await test('api 8: completions, n of two', async () => {
+  const r = await client.completions.create({ model: MODEL, prompt: 'hello', n: 2 });
+  equal(r.choices.map((c) => [c.index, c.text, c.finish_reason]), [[0, plain, 'stop'], [1, plain, 'stop']]);
+  const text = ['', ''], whys = [];
+  for await (const c of await client.completions.create({ model: MODEL, prompt: 'hello', n: 2, stream: true }))
+    for (const x of c.choices) { text[x.index] += x.text; if (x.finish_reason) whys.push(x.index); }
+  equal([text, whys.sort()], [[plain, plain], [0, 1]]);
 });
 await test('api 8: completions, refused', async () => {
   for (const [more, param] of [[{ suffix: 'x' }, 'suffix'], [{ echo: true }, 'echo'], [{ best_of: 2 }, 'best_of'], [{ prompt: [1, 2] }, 'prompt'], [{ prompt: ['a', 'b'] }, 'prompt']]) {
