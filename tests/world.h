@@ -28,6 +28,7 @@ struct world_peer {
   char in[256 * 1024];
   size_t in_n;
   int playing;         /* next piece of the completion's answer, -1 none */
+  bool vendor;         /* it is an answer of the official endpoint, below /vendor */
   int64_t at_ms;
 };
 
@@ -36,7 +37,8 @@ struct world {
   struct desk desk;
   struct transport transport;
   struct world_peer *peers[WORLD_PEERS];
-  struct world_piece pieces[WORLD_PIECES];
+  struct world_piece pieces[WORLD_PIECES], vendor_pieces[32];
+  int vendor_n, vendor_calls;
   int piece_n, completions, new_chats, stops, deletes, next_chat;
   const char *task;    /* the answer to a look at a video's task */
   int looks;
@@ -112,12 +114,18 @@ static void world_json(struct world_peer *p, const char *json)
   world_say(p, str_of(text, (size_t)n));
 }
 
+static int world_pieces(const struct world *w, const struct world_peer *p)
+{
+  return p->vendor ? w->vendor_n : w->piece_n;
+}
+
 static bool world_play(struct world *w, int i)
 {
   struct world_peer *p = w->peers[i];
   int64_t now = now_mono_ms(&now_real);
-  while(p->playing >= 0 && p->playing < w->piece_n && now >= p->at_ms) {
-    struct world_piece *x = &w->pieces[p->playing++];
+  while(p->playing >= 0 && p->playing < world_pieces(w, p) && now >= p->at_ms) {
+    struct world_piece *x = p->vendor ? &w->vendor_pieces[p->playing] : &w->pieces[p->playing];
+    p->playing++;
     if(x->close || x->reset) {
       world_peer_end(w, i);
       return true;
@@ -145,6 +153,12 @@ static void world_serve(struct world *w, int i)
     world_json(p, json);
   } else if(str_starts(in, S("POST /api/v2/chat/completions?chat_id=chat-"))) {
     w->completions++;
+    p->vendor = false;
+    p->playing = 0;
+    p->at_ms = 0;
+  } else if(str_starts(in, S("POST /vendor/"))) {
+    w->vendor_calls++;
+    p->vendor = true;
     p->playing = 0;
     p->at_ms = 0;
   } else if(str_starts(in, S("POST /api/v2/chat/completions/stop"))) {
@@ -181,7 +195,7 @@ static void world_turn(struct world *w)
     }
     if(n > 0) p->in_n += (size_t)n, w->quiet = 0;
     if(p->playing < 0) world_serve(w, i);
-    if(w->peers[i] && p->playing >= 0 && !world_play(w, i) && p->playing >= w->piece_n) p->playing = -1;
+    if(w->peers[i] && p->playing >= 0 && !world_play(w, i) && p->playing >= world_pieces(w, p)) p->playing = -1;
   }
   if(w->client >= 0) {
     if(w->reply.cap - w->reply.n < 64 * 1024) { /* not by the builder: the test itself must not meet the fault */
@@ -279,16 +293,21 @@ static bool world_reply_done(const struct world *w)
 }
 
 /* Sends one chat request and turns the world until the reply is complete or the connection has ended. */
-static void __attribute__((unused)) world_chat(struct world *w, struct str json)
+static void world_post(struct world *w, const char *path, struct str json)
 {
   char head[256];
-  int n = snprintf(head, sizeof head, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-world-0123456789\r\nContent-Length: %zu\r\n\r\n", json.n);
+  int n = snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-world-0123456789\r\nContent-Length: %zu\r\n\r\n", path, json.n);
   int64_t end = now_mono_ms(&now_real) + 10000;
   world_connect(w);
   if(send(w->client, head, (size_t)n, MSG_NOSIGNAL) < 0 || send(w->client, json.p, json.n, MSG_NOSIGNAL) < 0) w->client_closed = true;
   while(!w->client_closed && !world_reply_done(w) && now_mono_ms(&now_real) < end) world_turn(w);
   CHECK(now_mono_ms(&now_real) < end);
   for(int i = 0; i < 5; i++) world_turn(w); /* stops, deletions, burials */
+}
+
+static void __attribute__((unused)) world_chat(struct world *w, struct str json)
+{
+  world_post(w, "/v1/chat/completions", json);
 }
 
 /* What a client makes of the reply. */

@@ -280,7 +280,7 @@ static const struct json *json_read(struct arena *a, struct str text, int max_de
   const struct json *n = json_value(&r);
   if(n) json_blank(&r);
   if(n && r.p != r.end) n = json_bad(&r, "the end");
-  if(!n && err) json_place(err, text, r.p, r.nomem ? NULL : r.expected);
+  if(!n && err) json_place(err, str_of((const char *)start, text.n), r.p, r.nomem ? NULL : r.expected);
   return n;
 }
 

@@ -279,6 +279,17 @@ static enum q_status relay_out_root(struct relay_out *o, const struct json *root
   return st;
 }
 
+/* The data of one event. Text that is no JSON ends nothing, but want of memory must not pass for it. */
+static enum q_status relay_out_event(struct relay_out *o, struct str data, struct strbuf *b, struct relay_err *e)
+{
+  struct json_error where = { .expected = NULL };
+  if(!data.n) return Q_OK;
+  const struct json *root = json_parse(&o->arena, data, RELAY_OUT_DEPTH, &where);
+  enum q_status st = !root && !where.expected ? Q_NOMEM : relay_out_root(o, root, b, e);
+  arena_reset(&o->arena);
+  return st;
+}
+
 enum q_status relay_out_push(struct relay_out *o, struct str in, struct strbuf *b, struct relay_err *e)
 {
   *e = (struct relay_err){ .st = Q_OK };
@@ -293,8 +304,7 @@ enum q_status relay_out_push(struct relay_out *o, struct str in, struct strbuf *
       o->done = true;
       return Q_EOF;
     }
-    if(!st) st = relay_out_root(o, json_parse(&o->arena, data, RELAY_OUT_DEPTH, NULL), b, e);
-    arena_reset(&o->arena);
+    if(!st) st = relay_out_event(o, data, b, e);
     if(!st && b->err) st = b->err;
     if(st) {
       e->st = st;
@@ -307,8 +317,9 @@ enum q_status relay_out_push(struct relay_out *o, struct str in, struct strbuf *
 enum q_status relay_out_whole(struct relay_out *o, struct str body, struct strbuf *b, struct relay_err *e)
 {
   *e = (struct relay_err){ .st = Q_OK };
-  const struct json *root = json_parse(&o->arena, body, RELAY_OUT_DEPTH, NULL);
-  enum q_status st = json_is(json_get(root, "choices"), JSON_ARRAY) ? Q_OK : Q_UP_BODY;
+  struct json_error where = { .expected = NULL };
+  const struct json *root = json_parse(&o->arena, body, RELAY_OUT_DEPTH, &where);
+  enum q_status st = json_is(json_get(root, "choices"), JSON_ARRAY) ? Q_OK : !root && !where.expected ? Q_NOMEM : Q_UP_BODY;
   if(st && root) {
     relay_err_event(e, root);
     if(e->st) st = e->st;
@@ -373,9 +384,7 @@ static enum q_status relay_out_last_event(struct relay_out *o, struct strbuf *b,
     o->done = true;
     return Q_OK;
   }
-  enum q_status st = relay_out_root(o, json_parse(&o->arena, data, RELAY_OUT_DEPTH, NULL), b, e);
-  arena_reset(&o->arena);
-  return st;
+  return relay_out_event(o, data, b, e);
 }
 
 enum q_status relay_out_end(struct relay_out *o, struct strbuf *b, struct relay_err *e)
@@ -398,7 +407,7 @@ enum q_status relay_out_end(struct relay_out *o, struct strbuf *b, struct relay_
   if(!o->finish[0]) str_copy(o->finish, sizeof o->finish, o->any_calls ? S("tool_calls") : S("stop"));
   if(!o->set.stream) {
     relay_out_object(o, b);
-    return b->err;
+    return e->st = b->err;
   }
   if(!o->begun) relay_out_role(o, 0, b);
   for(int i = 0; i < 64; i++) {
@@ -412,7 +421,7 @@ enum q_status relay_out_end(struct relay_out *o, struct strbuf *b, struct relay_
     strbuf_lit(b, "}\n\n");
   }
   strbuf_lit(b, "data: [DONE]\n\n");
-  return b->err;
+  return e->st = b->err;
 }
 
 /* ---- embeddings ---- */
