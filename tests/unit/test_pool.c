@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/mem.h"
+#include "base/now.h"
 #include "t.h"
 
 enum { T0 = 1000000000, SEC = 1000 };
@@ -319,6 +320,152 @@ static void t_threads(void)
   pool_destroy(c.p);
 }
 
+/* ---- kinds: what is lent to whom ---- */
+
+static enum q_status plane(struct pool *p, struct pool_waiter *w, enum pool_plane which, unsigned serves, const char *model, int64_t now)
+{
+  int64_t ret;
+  struct q_error e = Q_ERROR_NONE;
+  *w = (struct pool_waiter){ .granted = on_grant, .want = { .feature = which == POOL_WEB ? FEATURE_CHAT : FEATURE_CLI, .plane = which, .serves = serves,
+                                                            .listed = model != NULL, .model = str_z(model ? model : "m") } };
+  return pool_acquire(p, w, now, 0, &ret, &e);
+}
+
+static struct account *granted_account(const char *name, enum account_kind kind)
+{
+  struct account *a = account_new(str_z(name), STR_NONE, STR_NONE);
+  struct secret *access = secret_new(S("access"));
+  a->kind = kind;
+  account_set_grant(a, access, 0, NULL, NULL);
+  secret_unref(access);
+  return a;
+}
+
+static struct pool *mixed(int64_t daily)
+{
+  struct pool_config c = { .max_inflight = 5, .queue_max = 10, .cli_daily = daily };
+  struct pool *p = pool_new(&c);
+  struct account *web = account_new(S("web@example.org"), S("pw"), STR_NONE);
+  CHECK_INT(pool_add(p, web), Q_OK);
+  CHECK_INT(pool_add(p, account_new_api(S("key"), S("sk"), S("https://b/"), S("m1\nm2"), SERVES_DEFAULT)), Q_OK);
+  CHECK_INT(pool_add(p, account_new_api(S("key-chat"), S("sk2"), S("https://b"), S("m2"), SERVES_CHAT)), Q_OK);
+  CHECK_INT(pool_add(p, granted_account("cli", ACCOUNT_CLI)), Q_OK);
+  return p;
+}
+
+static void t_planes_never_mix(void)
+{
+  static const struct { const char *name; enum pool_plane plane; unsigned serves; const char *model, *who; } rows[] = {
+    { "web chat", POOL_WEB, 0, NULL, "web@example.org" },
+    { "a grant", POOL_GRANT, 0, NULL, "cli" },
+    { "cli by key", POOL_API, SERVES_CLI, NULL, "key" },
+    { "embeddings by key", POOL_API, SERVES_EMBEDDINGS, NULL, "key" },
+    { "chat by key", POOL_API, SERVES_CHAT, "m2", "key-chat" },
+    { "chat by key, a model it does not list", POOL_API, SERVES_CHAT, "m1", NULL },
+    { "cli and chat by one key", POOL_API, SERVES_CHAT | SERVES_CLI, NULL, NULL },
+  };
+  struct pool *p = mixed(100);
+  struct pool_waiter w;
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for(int turn = 0; turn < 3; turn++) { /* whoever is least loaded: never one of another plane */
+      t_row = rows[i].name;
+      enum q_status st = plane(p, &w, rows[i].plane, rows[i].serves, rows[i].model, T0 + turn);
+      CHECK_INT(st, rows[i].who ? Q_OK : Q_NO_ACCOUNT);
+      if(rows[i].who) CHECK_Z(w.lease.account->email, rows[i].who);
+      if(w.lease.account && rows[i].plane == POOL_API) CHECK_STR(secret_str(w.lease.base), S("https://b"));
+      if(w.lease.account && rows[i].plane == POOL_GRANT) CHECK_STR(secret_str(w.lease.token), S("access"));
+      pool_release(p, &w.lease, T0, Q_OK, "", 0, STR_NONE);
+    }
+  CHECK_INT(pool_offer(p, &(struct pool_want){ .feature = FEATURE_CLI, .plane = POOL_API }, T0).configured, 2);
+  CHECK_INT(pool_offer(p, &(struct pool_want){ .feature = FEATURE_CHAT }, T0).usable, 1);
+  pool_destroy(p);
+}
+
+static void t_a_web_account_lends_its_grant(void)
+{
+  struct pool_config c = { .max_inflight = 2, .queue_max = 10, .cli_daily = 100 };
+  struct pool *p = pool_new(&c);
+  struct pool_waiter w;
+  struct account *a = granted_account("both@example.org", ACCOUNT_WEB);
+  CHECK_INT(pool_add(p, a), Q_OK);
+  CHECK_INT(plane(p, &w, POOL_GRANT, 0, NULL, T0), Q_OK);
+  pool_release(p, &w.lease, T0, Q_NO_CLI, "withdrawn", 0, STR_NONE); /* row 23 */
+  CHECK_INT(a->whole, ACCOUNT_ACTIVE);
+  CHECK_INT(a->features[FEATURE_CHAT].state, ACCOUNT_ACTIVE);
+  CHECK(plane(p, &w, POOL_GRANT, 0, NULL, T0 + 23 * 3600 * SEC) != Q_OK);
+  CHECK_INT(plane(p, &w, POOL_WEB, 0, NULL, T0), Q_OK);
+  pool_release(p, &w.lease, T0, Q_UP_CHALLENGE, "", 0, STR_NONE); /* and the other way round */
+  CHECK_INT(plane(p, &w, POOL_GRANT, 0, NULL, T0 + 25ll * 3600 * SEC), Q_OK);
+  pool_release(p, &w.lease, T0, Q_OK, "", 0, STR_NONE);
+  pool_grant_failed(p, a, Q_NO_CLI, "no", T0);
+  CHECK(plane(p, &w, POOL_GRANT, 0, NULL, T0 + 1) != Q_OK);
+  struct secret *fresh = secret_new(S("fresh"));
+  pool_set_grant(p, a, fresh, 0, NULL, NULL, T0 + 2); /* a new grant ends the rest */
+  CHECK_INT(plane(p, &w, POOL_GRANT, 0, NULL, T0 + 3), Q_OK);
+  CHECK_STR(secret_str(w.lease.token), S("fresh"));
+  secret_unref(fresh);
+  pool_release(p, &w.lease, T0, Q_OK, "", 0, STR_NONE);
+  pool_destroy(p);
+}
+
+static void t_a_refused_key_is_out(void)
+{
+  struct pool *p = mixed(100);
+  struct pool_waiter w;
+  CHECK_INT(plane(p, &w, POOL_API, SERVES_CLI, NULL, T0), Q_OK);
+  struct account *a = w.lease.account;
+  pool_release(p, &w.lease, T0, Q_UP_AUTH, "bad key", 0, STR_NONE);
+  CHECK_INT(a->whole, ACCOUNT_INVALID);
+  CHECK_INT(plane(p, &w, POOL_API, SERVES_CLI, NULL, T0 + 100ll * 3600 * SEC), Q_NO_USABLE);
+  CHECK_INT(plane(p, &w, POOL_WEB, 0, NULL, T0), Q_OK);
+  pool_release(p, &w.lease, T0, Q_OK, "", 0, STR_NONE);
+  pool_destroy(p);
+}
+
+/* CLI_DAILY_LIMIT: grants alone, until local midnight. */
+static void t_daily_limit(void)
+{
+  struct pool *p = mixed(2);
+  struct pool_waiter w;
+  const int64_t noon = 1764072000000ll; /* 2025-11-25 12:00 UTC */
+  for(int i = 0; i < 3; i++) {
+    enum q_status st = plane(p, &w, POOL_GRANT, 0, NULL, noon + i);
+    CHECK_INT(st, i < 2 ? Q_OK : Q_UP_QUOTA);
+    pool_release(p, &w.lease, noon + i, Q_OK, "", 0, STR_NONE);
+    CHECK_INT(plane(p, &w, POOL_API, SERVES_CLI, NULL, noon + i), Q_OK);
+    pool_release(p, &w.lease, noon + i, Q_OK, "", 0, STR_NONE);
+  }
+  CHECK_INT(plane(p, &w, POOL_GRANT, 0, NULL, now_local_midnight_ms(noon) - 1), Q_UP_QUOTA);
+  CHECK_INT(plane(p, &w, POOL_GRANT, 0, NULL, now_local_midnight_ms(noon)), Q_OK);
+  pool_count_cli(p, w.lease.account, now_local_midnight_ms(noon), 10, 20);
+  CHECK_INT(w.lease.account->cli_calls, 1);
+  CHECK_INT(w.lease.account->cli_out, 20);
+  pool_release(p, &w.lease, noon, Q_OK, "", 0, STR_NONE);
+  pool_destroy(p);
+}
+
+static void t_lines_of_planes_are_apart(void)
+{
+  struct pool_config c = { .max_inflight = 1, .queue_max = 10, .cli_daily = 100 };
+  struct pool *p = pool_new(&c);
+  struct pool_waiter first, second = { 0 }, other;
+  int64_t ret;
+  CHECK_INT(pool_add(p, account_new_api(S("key"), S("sk"), S("https://b"), STR_NONE, SERVES_DEFAULT)), Q_OK);
+  CHECK_INT(pool_add(p, granted_account("cli", ACCOUNT_CLI)), Q_OK);
+  CHECK_INT(plane(p, &first, POOL_API, SERVES_CLI, NULL, T0), Q_OK);
+  second.granted = on_grant;
+  second.want = first.want;
+  CHECK_INT(pool_acquire(p, &second, T0, SEC, &ret, NULL), Q_AGAIN); /* waits for the key */
+  CHECK_INT(plane(p, &other, POOL_GRANT, 0, NULL, T0), Q_OK);         /* does not keep the grant waiting */
+  granted = 0;
+  pool_release(p, &first.lease, T0 + 1, Q_OK, "", 0, STR_NONE);
+  CHECK_INT(granted, 1);
+  pool_release(p, &second.lease, T0 + 1, Q_OK, "", 0, STR_NONE);
+  pool_release(p, &other.lease, T0 + 1, Q_OK, "", 0, STR_NONE);
+  pool_destroy(p);
+}
+
 T_MAIN(T(t_least_loaded_then_least_recent), T(t_line_keeps_order), T(t_nobody_overtakes), T(t_queue_bound), T(t_reasons),
        T(t_features_are_apart), T(t_egress_rests_after_two_challenges), T(t_model_rests_after_two_refusals),
-       T(t_avoided_only_if_no_other), T(t_start_gap), T(t_stock), T(t_tokens), T(t_twice_is_refused), T(t_threads))
+       T(t_avoided_only_if_no_other), T(t_start_gap), T(t_stock), T(t_tokens), T(t_twice_is_refused), T(t_threads),
+       T(t_planes_never_mix), T(t_a_web_account_lends_its_grant), T(t_a_refused_key_is_out), T(t_daily_limit), T(t_lines_of_planes_are_apart))
