@@ -97,6 +97,7 @@
 #include "domain/choice.c"
 #include "domain/turn.c"
 #include "domain/chat.c"
+#include "domain/relay_route.c"
 #include "domain/relay.c"
 #include "domain/keeper.c"
 #include "domain/app.c"

@@ -310,7 +310,7 @@ static void pool_lend(struct pool *p, struct pool_entry *e, struct pool_waiter *
     l->token_no = a->grant.no;
     l->expires_ms = a->grant.expires_ms;
   }
-  if(l->plane != POOL_WEB && l->feature == FEATURE_CLI) account_count_cli(a, now_ms, 1, 0, 0);
+  if(l->plane == POOL_GRANT || (l->plane == POOL_API && (w->want.serves & SERVES_CLI))) account_count_cli(a, now_ms, 1, 0, 0);
 }
 
 static int pool_seconds(int64_t from_ms, int64_t to_ms)

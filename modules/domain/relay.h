@@ -13,7 +13,7 @@
 #ifndef Q2A_DOMAIN_RELAY_H
 #define Q2A_DOMAIN_RELAY_H
 
-#include "domain/app.h"
+#include "domain/relay_route.h"
 #include "proto/relay_req.h"
 
 struct relay;
@@ -37,12 +37,6 @@ struct relay_face {
   void *ctx;
 };
 
-enum relay_kind {
-  RELAY_CLI,        /* /cli/v1: grants, then keys that serve cli */
-  RELAY_CHAT,       /* /v1: keys that serve chat and list the model */
-  RELAY_EMBEDDINGS  /* keys that serve embeddings */
-};
-
 struct relay_order {
   enum relay_kind kind;
   struct relay_req *req;     /* moved; NULL for embeddings */
@@ -58,14 +52,5 @@ struct relay_order {
 enum q_status relay_new(struct relay **out, struct app *a, const struct relay_order *o, struct q_error *e) Q_MUST_USE;
 struct client_taker *relay_taker(struct relay *r);
 void relay_end_all(struct app_pump *p); /* (pump) as chat_end_all() */
-
-/* Whether an account is configured that could serve this kind (RELAY_CHAT: this model) at all; usable: now. */
-bool relay_offered(struct app *a, enum relay_kind kind, struct str model, bool *usable);
-/* Whether a web chat could be served now. */
-bool relay_web_usable(struct app *a);
-/* Says in the log which route of /cli/v1 is active. */
-void relay_say(struct app *a);
-/* Why nobody serves /cli/v1, for clients. Returns Q_NO_CLI. */
-enum q_status relay_no_cli(struct app *a, struct q_error *e);
 
 #endif

@@ -153,8 +153,8 @@ void h_cli_chat(struct req *q)
     h_cli_web(q, body);
     return;
   }
-  bool offered = relay_offered(q->app, RELAY_CLI, STR_NONE, &usable);
-  if(offered && !usable && web && relay_web_usable(q->app)) offered = false;
+  bool offered = relay_route_offered(q->app, RELAY_CLI, STR_NONE, &usable);
+  if(offered && !usable && web && relay_route_web_usable(q->app)) offered = false;
   if(offered) {
     struct relay_req r;
     enum q_status st = relay_req_read(body, &r, &e);
@@ -168,7 +168,7 @@ void h_cli_chat(struct req *q)
   if(web) {
     h_cli_web(q, body);
   } else {
-    relay_no_cli(q->app, &e);
+    relay_route_no_cli(q->app, &e);
     req_fail(q, &e);
   }
 }
@@ -220,9 +220,9 @@ bool h_cli_takes(struct req *q, const struct json *body)
   struct str name = json_str(json_get(body, "model"));
   struct q_error e = Q_ERROR_NONE;
   bool usable;
-  if(!name.n || client_request(q->client)->again || !relay_offered(q->app, RELAY_CHAT, name, &usable) || !usable) return false;
+  if(!name.n || client_request(q->client)->again || !relay_route_offered(q->app, RELAY_CHAT, name, &usable) || !usable) return false;
   struct models *m = app_models(q->app, NULL);
-  bool web = relay_web_usable(q->app) && h_cli_web_has(q, m, name);
+  bool web = relay_route_web_usable(q->app) && h_cli_web_has(q, m, name);
   models_unref(m);
   if(web) return false;
   struct relay_req r;
@@ -238,7 +238,7 @@ void h_embeddings(struct req *q)
   struct q_error e = Q_ERROR_NONE;
   bool usable, base64 = false;
   struct str model = STR_NONE;
-  if(!relay_offered(q->app, RELAY_EMBEDDINGS, STR_NONE, &usable)) {
+  if(!relay_route_offered(q->app, RELAY_EMBEDDINGS, STR_NONE, &usable)) {
     req_fail_st(q, Q_NO_ENDPOINT, NULL, "qwen2api does not offer embeddings: the web chat has no such function.");
     return;
   }

@@ -290,6 +290,13 @@ static void command_stop(struct app *a, int signals)
   if(watching) pthread_join(watcher, NULL);
 }
 
+/* TZ may come from the file: days begin where it says. Before any thread runs. */
+static void command_zone(const struct config *c)
+{
+  if(c->tz[0]) setenv("TZ", c->tz, 1);
+  tzset();
+}
+
 static int command_run(struct config *config, struct log *log, int signals)
 {
   struct desk desk = { .app = NULL };
@@ -298,6 +305,7 @@ static int command_run(struct config *config, struct log *log, int signals)
   struct app *a = NULL;
   struct q_error e = Q_ERROR_NONE;
   int code = 0;
+  command_zone(config);
   struct gate_config gate = { .now = &now_real, .body_max = (size_t)config->body_limit_bytes,
                               .bodies_sum_max = (size_t)config->body_limit_bytes * 4, .max_connections = command_connections(config, log),
                               .on_request = desk_request, .on_reject = desk_reject, .ctx = &desk };
@@ -320,7 +328,7 @@ static int command_run(struct config *config, struct log *log, int signals)
     LOG_INFO(log, "main", "", "qwen2api " Q2A_VERSION " on %s port %lld; pumps: %d threads, %d accounts, store: %s",
              a->config->listen_address[0] ? a->config->listen_address : "all addresses", (long long)a->config->service_port, a->pump_n,
              pool_count(a->pool, FEATURE_CHAT, now_wall_ms(a->now)).total, a->store->ops->name);
-    relay_say(a);
+    relay_route_say(a);
     command_weak_keys(a->config, log);
     command_show_key(a, a->config);
     command_wait(signals, a);
