@@ -251,6 +251,7 @@ await test('api 5.7: /v1/media streams pictures and videos, follows only listed 
   equal(await codes('notfound/t2i/p.png?key=k'), [404, 'not_found'], 'gone');
   equal(await codes('500/t2i/p.png?key=k'), [502, 'media_failed'], 'trouble there');
   equal((await codes('evil/t2i/p.png?key=k'))[0], 502, 'a redirect to another host');
+  equal(await codes('loop/t2i/p.png?key=k'), [502, 'media_failed'], 'redirects without end');
   const there = await media(`https://cdn.qwenlm.ai/output/redirect/t2i/p.png?key=k&to=${encodeURIComponent('/output/u/t2i/r/p1.png?key=k')}`);
   equal([there.status, there.headers.get('content-type')], [200, 'image/png'], 'a redirect on the same host');
 });

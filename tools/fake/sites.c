@@ -218,9 +218,10 @@ static void site_evil(struct conn *c, const struct req *r)
 
 static void site_loop(struct conn *c, const struct req *r)
 {
-  char to[40];
+  char to[80];
+  bool result = r->path.n > 8 && memcmp(r->path.p, "/output/", 8) == 0; /* the cdn's folder of that name */
   (void)c;
-  snprintf(to, sizeof to, "/loop?n=%ld", query_number(r, "n", 0) + 1);
+  snprintf(to, sizeof to, "%s%ld", result ? "/output/loop/t2i/p.png?key=k&n=" : "/loop?n=", query_number(r, "n", 0) + 1);
   go_elsewhere(302, to);
 }
 
