@@ -19,7 +19,8 @@ enum q_status h_form_model(struct req *q, struct str name, bool any, unsigned ab
 {
   const char *source;
   struct models *m = app_models(q->app, &source);
-  struct models_want w = { name, str_z(q->config->default_model), q->config->alias_from, q->config->alias_to, q->config->alias_n, strcmp(source, "builtin") != 0 };
+  struct models_want w = { name, str_z(q->config->default_model), q->config->alias_from, q->config->alias_to, q->config->alias_n,
+                           any || strcmp(source, "builtin") != 0 }; /* another vendor's name is never passed on */
   enum q_status st = name.n ? models_pick(m, &w, pick, e) : Q_NO_MODEL;
   if(!st && pick->model) st = models_need(pick, ability, e);
   if(st == Q_NO_MODEL && (any || !name.n)) {

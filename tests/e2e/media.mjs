@@ -287,6 +287,62 @@ await test('api 5.1, 5.2, 5.3: what the image routes refuse', async () => {
   }
 });
 
+const picture = (s) => `a kitten [[scenario:${s}]]`;
+await test('api 5.1: the real openai package draws: url and b64_json, n, size', async () => {
+  await fake.reset();
+  const client = new OpenAI({ apiKey: KEY, baseURL: gw.v1, maxRetries: 0 });
+  const one = await client.images.generate({ prompt: picture('image'), size: '1792x1024', quality: 'hd' });
+  equal(one.data.length, 1);
+  ok(one.data[0].url.startsWith('https://cdn.qwenlm.ai/output/') && one.created > 1e9 && one.created < 1e11, JSON.stringify(one));
+  ok(one.usage.input_tokens > 0 && one.usage.total_tokens === one.usage.input_tokens + one.usage.output_tokens, JSON.stringify(one.usage));
+  const body = JSON.parse(await (await fetch(`${fake.base}/__body`)).text());
+  equal([body.size, body.messages[0].chat_type, body.messages[0].feature_config.thinking_enabled], ['16:9', 't2i', false]);
+  const data = await client.images.generate({ prompt: picture('image'), response_format: 'b64_json', model: 'qwen3.7-plus-image' });
+  const bytes = Buffer.from(data.data[0].b64_json, 'base64');
+  equal([data.data[0].url, bytes.subarray(1, 4).toString()], [undefined, 'PNG']);
+  const gpt = await client.images.generate({ prompt: picture('image'), model: 'gpt-image-1' });
+  ok(gpt.data[0].b64_json && !gpt.data[0].url, 'these names mean b64_json');
+  ok((await client.images.generate({ prompt: picture('image'), model: 'gpt-image-1', response_format: 'url' })).data[0].url, 'an explicit value wins');
+  ok((await client.images.generate({ prompt: picture('image'), model: 'dall-e-3' })).data[0].url, 'dall-e means the default, by URL');
+  equal((await client.images.generate({ prompt: picture('image'), n: 3 })).data.length, 3);
+  equal((await fake.stats()).bad, 0);
+});
+
+await test('api 0.11: what the image route ignores is named', async () => {
+  const r = await post(gw, '/v1/images/generations', { prompt: picture('image'), style: 'vivid', quality: 'hd', stream: true });
+  equal([r.status, r.headers.get('x-qwen2api-ignored'), r.headers.get('content-type')], [200, 'quality,style,stream', 'application/json']);
+  ok(r.headers.get('x-qwen2api-model') === 'qwen3.7-plus', 'and the model that drew');
+});
+
+await test('api 5.2: edits by a form and by JSON; the picture goes up on the account that edits', async () => {
+  await fake.reset();
+  const client = new OpenAI({ apiKey: KEY, baseURL: gw.v1, maxRetries: 0 });
+  const png = Buffer.from(await (await media('https://cdn.qwenlm.ai/output/u/t2i/r/p1.png?key=k')).arrayBuffer());
+  const form = await client.images.edit({ image: await toFile(png, 'cat.png', { type: 'image/png' }), prompt: 'make it blue' });
+  ok(form.data[0].url.startsWith('https://cdn.qwenlm.ai/'), JSON.stringify(form));
+  const last = (await fake.log()).filter((l) => l.path.startsWith('/api/v2/chat/completions')).at(-1);
+  equal([last.files.length, last.files[0].type, last.files[0].name], [1, 'image', 'cat.png']);
+  const body = JSON.parse(await (await fetch(`${fake.base}/__body`)).text());
+  equal([body.messages[0].chat_type, body.messages[0].content], ['image_edit', 'make it blue']);
+  const json = await post(gw, '/v1/images/edits', { prompt: 'blue', images: [{ image_url: `data:image/png;base64,${png.toString('base64')}` }], response_format: 'b64_json' });
+  const j = await json.json();
+  equal([json.status, j.data.length, Buffer.from(j.data[0].b64_json, 'base64').subarray(1, 4).toString()], [200, 1, 'PNG']);
+  const none = await post(gw, '/v1/images/edits', { image: `data:image/png;base64,${png.toString('base64')}` });
+  equal(none.status, 200, 'no prompt: a neutral one');
+  equal((await fake.stats()).bad, 0);
+});
+
+await test('D19, api 3.9: the image routes tell captchas, foreign hosts and refusals from pictures', async () => {
+  for (const [scenario, status, code] of [['image_foreign', 502, 'media_failed'], ['image_refusal', 400, 'content_filter'], ['image_text', 502, 'media_failed']]) {
+    const r = await post(gw, '/v1/images/generations', { prompt: picture(scenario) }), raw = await r.text();
+    equal([r.status, JSON.parse(raw).error?.code], [status, code], `${scenario}: ${raw}`);
+  }
+  const g = await gateway(fake), r = await post(g, '/v1/images/generations', { prompt: picture('image_captcha') }), raw = await r.text();
+  equal([r.status, JSON.parse(raw).error?.code], [502, 'upstream_challenge'], raw);
+  ok(!raw.includes('punish') && !raw.includes('://'), raw);
+  await g.stop();
+});
+
 // ---- accounts ----
 
 await test('api 5.6: media quota rests the feature on that account only; another one makes the video', async () => {
