@@ -35,6 +35,7 @@ static bool fetch_named(const struct config *c, struct str host, int port)
 static bool fetch_local_name(struct str host)
 {
   static const char *const ends[] = { "localhost", "local", "internal", "localdomain", "intranet", "lan", "home.arpa" };
+  size_t whole = host.n;
   while(host.n && host.p[host.n - 1] == '.') host.n--;
   if(str_chr(host, ':') >= 0) return false; /* an IPv6 literal: judged as an address */
   for(size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
@@ -54,7 +55,7 @@ static bool fetch_local_name(struct str host)
     else if(host.p[i] < '0' || host.p[i] > '9') return true;
     else if(host.p[i] == '0' && (i == 0 || host.p[i - 1] == '.') && i + 1 < host.n && host.p[i + 1] != '.') return true; /* octal */
   }
-  return dots != 3;
+  return dots != 3 || host.n != whole; /* with a dot behind it it is no literal to us */
 }
 
 struct fetch_run {
@@ -84,7 +85,8 @@ static enum q_status fetch_allowed(const struct fetch_run *r, const struct url *
   if(believed || c->allow_private_media || fetch_named(c, u->host, u->port)) return Q_OK;
   *public_only = true;
   if(fetch_local_name(u->host))
-    return status_fail(e, Q_MEDIA_REFUSED, NULL, "%.*s is no public host, so nothing is fetched from it (ALLOW_PRIVATE_MEDIA lifts this).", STR_F(u->host));
+    return status_fail(e, Q_MEDIA_REFUSED, NULL,
+                       "%.*s is no public host, so nothing is fetched from it (ALLOW_PRIVATE_MEDIA lifts this).", STR_F(u->host));
   return Q_OK;
 }
 
@@ -94,13 +96,15 @@ static enum q_status fetch_failed(const struct fetch_run *r, const struct url *u
   struct q_error why = *e;
   switch(st) {
   case Q_BAD_VALUE:
-    return status_fail(e, Q_MEDIA_REFUSED, NULL, "%.*s is no public address, so nothing is fetched from it (ALLOW_PRIVATE_MEDIA lifts this).", STR_F(u->host));
+    return status_fail(e, Q_MEDIA_REFUSED, NULL,
+                       "%.*s is no public address, so nothing is fetched from it (ALLOW_PRIVATE_MEDIA lifts this).", STR_F(u->host));
   case Q_TOO_BIG:
     return status_fail(e, Q_BAD_MEDIA, NULL, "What %.*s has there is larger than %zu MiB.", STR_F(u->host), r->want->max >> 20);
   case Q_UP_CONNECT_TIME:
   case Q_UP_FIRST_TIME:
   case Q_UP_IDLE_TIME:
-    return status_fail(e, Q_BAD_MEDIA, NULL, "%.*s did not give it within %lld s.", STR_F(u->host), (long long)(r->want->deadline_ms + 999) / 1000);
+    return status_fail(e, Q_BAD_MEDIA, NULL, "%.*s did not give it within %lld s.", STR_F(u->host),
+                       (long long)(r->want->deadline_ms + 999) / 1000);
   case Q_CLIENT_GONE:
     if(atomic_load(&r->app->draining)) return status_fail(e, Q_SHUTDOWN, NULL, "The gateway is shutting down.");
     return st;
@@ -109,7 +113,8 @@ static enum q_status fetch_failed(const struct fetch_run *r, const struct url *u
     e->st = st;
     return st;
   default:
-    return status_fail(e, Q_BAD_MEDIA, NULL, "It could not be fetched from %.*s: %.300s", STR_F(u->host), why.msg[0] ? why.msg : status_row(st)->text);
+    return status_fail(e, Q_BAD_MEDIA, NULL, "It could not be fetched from %.*s: %.300s", STR_F(u->host),
+                       why.msg[0] ? why.msg : status_row(st)->text);
   }
 }
 
@@ -136,6 +141,7 @@ static enum q_status fetch_once(struct fetch_run *r, struct str url, int64_t lef
 {
   struct url u;
   struct strbuf head = STRBUF(FETCH_HEAD_MAX), lines = STRBUF(1024);
+  int64_t connect_ms = r->config->upstream_connect_timeout_ms;
   int status = 0;
   bool public_only;
   if(!url_split(url, &u)) return status_fail(e, Q_BAD_MEDIA, NULL, "The address is no URL that can be fetched.");
@@ -145,14 +151,15 @@ static enum q_status fetch_once(struct fetch_run *r, struct str url, int64_t lef
   strbuf_addz(&lines, r->config->upstream_user_agent);
   strbuf_lit(&lines, "\r\nAccept: */*\r\nAccept-Encoding: identity\r\n");
   struct xchg_req req = { .url = url, .proxy = r->want->proxy, .method = S("GET"), .headers = strbuf_str(&lines),
-                          .connect_ms = left_ms < r->config->upstream_connect_timeout_ms ? left_ms : r->config->upstream_connect_timeout_ms };
+                          .connect_ms = left_ms < connect_ms ? left_ms : connect_ms };
   struct httpc_watch watch = { fetch_go_on, r, public_only };
   st = lines.err ? lines.err : httpc_call_watched(r->app->net, r->app->now, &req, &watch, left_ms, &status, &head, body, e);
   struct str to = fetch_header(strbuf_str(&head), S("Location"));
   if(st) {
     st = fetch_failed(r, &u, st, e);
   } else if(status >= 300 && status < 400 && status != 304 && to.n) {
-    st = url_join(url, to, location) ? Q_AGAIN : status_fail(e, Q_BAD_MEDIA, NULL, "%.*s sent a redirect that leads nowhere.", STR_F(u.host));
+    st = Q_AGAIN;
+    if(!url_join(url, to, location)) st = status_fail(e, Q_BAD_MEDIA, NULL, "%.*s sent a redirect that leads nowhere.", STR_F(u.host));
   } else if(status < 200 || status > 299) {
     st = status_fail(e, Q_BAD_MEDIA, NULL, "%.*s answered with status %d.", STR_F(u.host), status);
   } else if(!body->n) {
@@ -179,7 +186,8 @@ enum q_status fetch_get_watched(struct app *a, const struct config *c, const str
   type[0] = 0;
   body->max = w->max;
   if(!url_join(STR_NONE, w->url, &at))
-    st = status_fail(e, at.err == Q_NOMEM ? Q_NOMEM : Q_BAD_MEDIA, NULL, at.err ? "The address is longer than 16 KiB." : "The address is empty.");
+    st = status_fail(e, at.err == Q_NOMEM ? Q_NOMEM : Q_BAD_MEDIA, NULL,
+                     at.err ? "The address is longer than 16 KiB." : "The address is empty.");
   for(int n = 0; st == Q_AGAIN; n++) {
     int64_t left_ms = until_ms - now_mono_ms(a->now);
     struct url u;

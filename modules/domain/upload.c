@@ -151,8 +151,9 @@ static void upload_flight_work(struct upload_flight *f, struct upload_put_result
     return;
   }
   struct config *c = app_config(a);
-  struct upload_put p = { .app = a, .ways = &f->owner->ways, .config = c, .token = secret_str(f->token), .proxy = secret_str(f->proxy), .kind = f->kind,
-                          .bytes = strbuf_str(&f->blob->bytes), .mime = str_z(f->mime), .name = str_z(f->name), .go_on = upload_flight_go_on, .ctx = f };
+  struct upload_put p = { .app = a, .ways = &f->owner->ways, .config = c, .token = secret_str(f->token), .proxy = secret_str(f->proxy),
+                          .kind = f->kind, .bytes = strbuf_str(&f->blob->bytes), .mime = str_z(f->mime), .name = str_z(f->name),
+                          .go_on = upload_flight_go_on, .ctx = f };
   upload_put(&p, r);
   config_unref(c);
   if(r->st == Q_OK) upload_flight_remember(f, r);
@@ -189,7 +190,8 @@ static struct upload_flight *upload_flight_new(struct upload_run *r, const struc
   struct uploads *u = r->set->owner;
   struct upload_flight *f = mem_zalloc(sizeof *f);
   if(!f) return NULL;
-  *f = (struct upload_flight){ .job.fn = upload_flight_job, .owner = u, .account = r->account, .token_no = r->token_no, .kind = i->what.kind };
+  *f = (struct upload_flight){ .job.fn = upload_flight_job, .owner = u, .account = r->account, .token_no = r->token_no,
+                               .kind = i->what.kind };
   memcpy(f->sig, i->sig, sizeof f->sig);
   memcpy(f->holder, r->holder, sizeof f->holder);
   memcpy(f->mime, i->what.mime, sizeof f->mime);
@@ -211,13 +213,19 @@ static struct upload_flight *upload_flight_new(struct upload_run *r, const struc
   return f;
 }
 
+/* Whether a flight carries this content to this account, with the token as it is now. */
+static bool upload_flight_same(const struct upload_flight *f, const struct upload_run *r, const struct upload_item *i)
+{
+  if(f->over || f->account != r->account || f->token_no != r->token_no || f->kind != i->what.kind) return false;
+  return memcmp(f->sig, i->sig, sizeof f->sig) == 0;
+}
+
 /* Joins the flight of the same content to the same account, or starts it. */
 static void upload_fly(struct upload_run *r, int k)
 {
   const struct upload_item *i = &r->set->items[k];
   struct upload_flight *f = r->set->owner->flights;
-  while(f && (f->over || f->account != r->account || f->token_no != r->token_no || f->kind != i->what.kind || memcmp(f->sig, i->sig, sizeof f->sig) != 0))
-    f = f->next;
+  while(f && !upload_flight_same(f, r, i)) f = f->next;
   if(!f) f = upload_flight_new(r, i);
   if(!f) {
     upload_fail(r, i, Q_NOMEM, "", 0);
@@ -298,9 +306,9 @@ static void upload_write(struct upload_run *r, struct strbuf *out)
     const struct upload_item *i = &r->set->items[k];
     if(s->wait != SLOT_DONE) continue;
     crypt_uuid(rng, id);
-    struct files_entry f = { .kind = i->what.kind, .id = s->id[0] ? str_z(s->id) : str_z(id), .url = strbuf_str(&s->url), .name = str_z(i->name),
-                             .mime = str_z(i->what.mime), .user = str_z(user), .size = i->blob ? (int64_t)i->blob->bytes.n : 0,
-                             .now_ms = now_wall_ms(r->app->now), .parsed = s->parsed };
+    struct files_entry f = { .kind = i->what.kind, .id = s->id[0] ? str_z(s->id) : str_z(id), .url = strbuf_str(&s->url),
+                             .name = str_z(i->name), .mime = str_z(i->what.mime), .user = str_z(user),
+                             .size = i->blob ? (int64_t)i->blob->bytes.n : 0, .now_ms = now_wall_ms(r->app->now), .parsed = s->parsed };
     crypt_uuid(rng, f.item);
     crypt_uuid(rng, f.task);
     if(!first) strbuf_lit(out, ",");
@@ -336,7 +344,8 @@ enum q_status upload_start(struct upload *u, struct app *a, struct pump *p, stru
   u->files = STRBUF(UPLOAD_JSON_MAX);
   u->run = r;
   u->task = (struct pump_task){ .fn = upload_task };
-  *r = (struct upload_run){ .u = u, .app = a, .pump = p, .set = upload_set_ref(set), .account = who->account, .token_no = who->token_no, .pending = set->n + 1 };
+  *r = (struct upload_run){ .u = u, .app = a, .pump = p, .set = upload_set_ref(set), .account = who->account,
+                            .token_no = who->token_no, .pending = set->n + 1 };
   r->token = secret_ref(who->token);
   r->proxy = secret_ref(who->proxy);
   memcpy(r->holder, who->account->id, sizeof r->holder);

@@ -158,7 +158,8 @@ static void upload_cache_add(struct upload_cache *c, const unsigned char *sig, c
   if(c->n > UPLOAD_CACHE_MAX) upload_cache_drop(c, c->oldest);
 }
 
-bool upload_cache_get(struct upload_cache *c, const unsigned char sig[UPLOAD_SIG], const char *account, int64_t now_ms, struct upload_known *out)
+bool upload_cache_get(struct upload_cache *c, const unsigned char sig[UPLOAD_SIG], const char *account, int64_t now_ms,
+                      struct upload_known *out)
 {
   bool found = false;
   pthread_mutex_lock(&c->lock);
@@ -426,14 +427,15 @@ static bool upload_cache_temp_name(const char *name)
   return n == 2 * UPLOAD_SIG && name[n] == '.' && k > n + 4 && strcmp(name + k - 4, ".tmp") == 0;
 }
 
-static void upload_cache_sweep_files(struct upload_cache *c, DIR *d, int64_t now_ms)
+static void upload_cache_sweep_files(DIR *d, int64_t now_ms)
 {
   struct strbuf list = STRBUF((size_t)UPLOAD_CACHE_FILES_MAX * 4 * sizeof(struct upload_cache_file));
   int fd = dirfd(d);
   for(struct dirent *e; (e = readdir(d));) {
     struct stat st;
     bool temp = upload_cache_temp_name(e->d_name);
-    if((!temp && !upload_cache_file_name(e->d_name)) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
+    if(!temp && !upload_cache_file_name(e->d_name)) continue;
+    if(fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
     int64_t age_ms = now_ms - (int64_t)st.st_mtim.tv_sec * 1000;
     if(age_ms > (temp ? CACHE_DAY_MS : CACHE_LIFE_MS)) {
       (void)!unlinkat(fd, e->d_name, 0);
@@ -450,7 +452,6 @@ static void upload_cache_sweep_files(struct upload_cache *c, DIR *d, int64_t now
     for(size_t i = 0; i + UPLOAD_CACHE_FILES_MAX < n; i++) (void)!unlinkat(fd, v[i].name, 0);
   }
   strbuf_free(&list);
-  (void)c;
 }
 
 void upload_cache_sweep(struct upload_cache *c, int64_t now_ms)
@@ -463,6 +464,6 @@ void upload_cache_sweep(struct upload_cache *c, int64_t now_ms)
   if(!due) return;
   DIR *d = opendir(c->dir);
   if(!d) return;
-  upload_cache_sweep_files(c, d, now_ms);
+  upload_cache_sweep_files(d, now_ms);
   closedir(d);
 }

@@ -199,8 +199,8 @@ bool upload_put_host(const struct config *c, struct str bucket, struct str host,
   return word.n > 0;
 }
 
-static enum q_status upload_put_send(const struct upload_put *p, const struct files_token *t, bool v1, bool named, int *status, char code[64],
-                                     struct upload_put_result *out)
+static enum q_status upload_put_send(const struct upload_put *p, const struct files_token *t, bool v1, bool named, int *status,
+                                     char code[64], struct upload_put_result *out)
 {
   struct strbuf url = STRBUF(8 * 1024), headers = STRBUF(32 * 1024), body = { (char *)p->bytes.p, p->bytes.n, 0, p->bytes.n, Q_OK };
   struct strbuf answer = STRBUF(PUT_ANSWER_MAX);
@@ -227,6 +227,12 @@ static enum q_status upload_put_send(const struct upload_put *p, const struct fi
   strbuf_free(&answer);
   strbuf_free(&url);
   return st;
+}
+
+/* The upload token is not good, or not any more. */
+static bool upload_put_over(struct str code)
+{
+  return str_eq(code, S("InvalidAccessKeyId")) || str_eq(code, S("SecurityTokenExpired")) || str_eq(code, S("InvalidSecurityToken"));
 }
 
 enum upload_put_next { PUT_DONE, PUT_NEW_TOKEN, PUT_FAILED };
@@ -257,8 +263,7 @@ static enum upload_put_next upload_put_store(const struct upload_put *p, const s
       return PUT_FAILED;
     }
     if(st || status >= 500) return PUT_FAILED;
-    struct str c = str_z(code);
-    if(str_eq(c, S("InvalidAccessKeyId")) || str_eq(c, S("SecurityTokenExpired")) || str_eq(c, S("InvalidSecurityToken"))) return PUT_NEW_TOKEN;
+    if(upload_put_over(str_z(code))) return PUT_NEW_TOKEN;
     if(other || (status != 403 && status != 400)) return PUT_FAILED;
     v1 = !v1;
     other = true;
@@ -313,7 +318,7 @@ static enum q_status upload_put_parse(const struct upload_put *p, struct str id,
 
 /* ---- all of it ---- */
 
-static void upload_put_name(const struct upload_put *p, const struct files_token *t, struct upload_put_result *out)
+static void upload_put_name(const struct files_token *t, struct upload_put_result *out)
 {
   str_copy(out->id, sizeof out->id, t->id);
   strbuf_clear(&out->url);
@@ -323,7 +328,6 @@ static void upload_put_name(const struct upload_put *p, const struct files_token
     strbuf_fmt(&out->url, "https://%s/", t->host);
     oss_path(t->path, &out->url);
   }
-  (void)p;
 }
 
 void upload_put(const struct upload_put *p, struct upload_put_result *out)
@@ -341,7 +345,7 @@ void upload_put(const struct upload_put *p, struct upload_put_result *out)
       if(out->st == Q_UP_BODY) upload_put_say(out, "the answer to getstsToken is not as it was known");
       if(out->st == Q_UP_BODY) out->st = Q_UPLOAD_FAILED;
       if(!out->st) next = upload_put_store(p, &t, out);
-      if(next == PUT_DONE) upload_put_name(p, &t, out);
+      if(next == PUT_DONE) upload_put_name(&t, out);
     }
     upload_put_answer_free(&a);
     arena_free(&arena);

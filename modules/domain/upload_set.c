@@ -69,7 +69,8 @@ enum q_status upload_item_take(struct upload_item *i, struct str bytes, struct s
   char words[80];
   enum media_kind want = i->what.kind;
   if(!media_judge(bytes, want, declared, name, &i->what, words))
-    return status_fail(e, Q_BAD_MEDIA, i->param, "'%s' is no %s that can be read: the content is %s.", i->param, media_kind_name(want), words);
+    return status_fail(e, Q_BAD_MEDIA, i->param, "'%s' is no %s that can be read: the content is %s.", i->param,
+                       media_kind_name(want), words);
   media_name(name, &i->what, i->name);
   i->tokens = upload_item_tokens(i, bytes);
   upload_cache_sign(bytes, i->sig);
@@ -159,7 +160,8 @@ static enum q_status upload_set_url(struct upload_item *i, const struct config *
   return st;
 }
 
-static enum q_status upload_set_item(struct upload_set *s, struct upload_item *i, const struct config *c, const struct chat_media *m, struct q_error *e)
+static enum q_status upload_set_item(struct upload_set *s, struct upload_item *i, const struct config *c, const struct chat_media *m,
+                                     struct q_error *e)
 {
   *i = (struct upload_item){ .set = s, .what.kind = m->kind, .err = Q_ERROR_NONE };
   str_copy(i->param, sizeof i->param, str_z(m->param));
@@ -184,7 +186,8 @@ struct upload_set *upload_set_new(struct app *a, const struct chat_media *const 
   s->app = a;
   s->owner = a->uploads;
   if(document.n) {
-    struct chat_media text = { .kind = MEDIA_DOCUMENT, .data = document, .plain = true, .mime = S("text/plain"), .name = S("conversation.txt") };
+    struct chat_media text = { .kind = MEDIA_DOCUMENT, .data = document, .plain = true, .mime = S("text/plain"),
+                               .name = S("conversation.txt") };
     st = upload_set_item(s, &s->items[s->n++], c, &text, e);
     s->items[0].document = true;
     s->items[0].tokens = 0;
@@ -277,7 +280,8 @@ static enum q_status upload_fetch_now(struct upload_item *i, struct upload_item 
   struct config *c = app_config(a);
   struct strbuf body = STRBUF(UPLOAD_FILE_MAX);
   struct str proxy = secret_str(i->proxy);
-  struct fetch_want w = { .url = str_z(i->url), .proxy = proxy.n ? proxy : str_z(c->proxy_url), .max = UPLOAD_FILE_MAX, .deadline_ms = UPLOAD_FETCH_MS };
+  struct fetch_want w = { .url = str_z(i->url), .proxy = proxy.n ? proxy : str_z(c->proxy_url), .max = UPLOAD_FILE_MAX,
+                          .deadline_ms = UPLOAD_FETCH_MS };
   struct upload_fetch_state f = { .item = i };
   char type[80];
   enum q_status st = fetch_get_watched(a, c, &w, upload_fetch_go_on, &f, &body, type, e);

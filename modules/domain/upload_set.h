@@ -105,7 +105,8 @@ struct upload_blob *upload_blob_new(struct uploads *u, struct strbuf *bytes, siz
 struct upload_blob *upload_blob_ref(struct upload_blob *b);
 void upload_blob_unref(struct upload_blob *b);     /* takes NULL */
 /* Judges a content and names it: fills what, name, tokens and sig of *i. Q_BAD_MEDIA. */
-enum q_status upload_item_take(struct upload_item *i, struct str bytes, struct str declared, struct str name, struct q_error *e) Q_MUST_USE;
+enum q_status upload_item_take(struct upload_item *i, struct str bytes, struct str declared, struct str name, struct q_error *e)
+  Q_MUST_USE;
 /* Starts to fetch item k; with the lock held. */
 enum q_status upload_fetch(struct upload_set *s, int k, const struct upload_run *r) Q_MUST_USE;
 /* Goes on with slot k of a run whose content is ready or has failed; with the lock held. */

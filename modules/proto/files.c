@@ -117,11 +117,12 @@ void files_write(const struct files_entry *f, struct strbuf *out)
   files_member(out, ",\"id\":", f->id);
   files_member(out, ",\"url\":", f->url);
   files_member(out, ",\"name\":", f->name);
-  strbuf_fmt(out, ",\"collection_name\":\"\",\"progress\":0,\"status\":\"uploaded\",\"is_uploading\":false,\"error\":\"\",\"showType\":\"%s\","
-             "\"file_class\":\"%s\",\"greenNet\":\"success\",\"size\":%lld", files_kinds[f->kind].show, files_kinds[f->kind].class, (long long)f->size);
+  strbuf_lit(out, ",\"collection_name\":\"\",\"progress\":0,\"status\":\"uploaded\",\"is_uploading\":false,\"error\":\"\"");
+  strbuf_fmt(out, ",\"showType\":\"%s\",\"file_class\":\"%s\",\"greenNet\":\"success\",\"size\":%lld", files_kinds[f->kind].show,
+             files_kinds[f->kind].class, (long long)f->size);
   files_member(out, ",\"file_type\":", f->mime);
-  strbuf_fmt(out, ",\"itemId\":\"%s\",\"uploadTaskId\":\"%s\",\"file\":{\"created_at\":%lld,\"update_at\":%lld,\"data\":{}", f->item, f->task,
-             (long long)f->now_ms, (long long)f->now_ms);
+  strbuf_fmt(out, ",\"itemId\":\"%s\",\"uploadTaskId\":\"%s\"", f->item, f->task);
+  strbuf_fmt(out, ",\"file\":{\"created_at\":%lld,\"update_at\":%lld,\"data\":{}", (long long)f->now_ms, (long long)f->now_ms);
   files_member(out, ",\"filename\":", f->name);
   files_member(out, ",\"hash\":null,\"id\":", f->id);
   files_member(out, ",\"user_id\":", f->user);
@@ -138,7 +139,8 @@ static enum files_parse files_word(struct str word)
 {
   static const struct { const char *word; enum files_parse state; } words[] = {
     { "pending", FILES_WAITING }, { "running", FILES_WAITING }, { "processing", FILES_WAITING }, { "parsing", FILES_WAITING },
-    { "success", FILES_READY }, { "parsed", FILES_READY }, { "done", FILES_READY }, { "finished", FILES_READY }, { "completed", FILES_READY },
+    { "success", FILES_READY }, { "parsed", FILES_READY }, { "done", FILES_READY }, { "finished", FILES_READY },
+    { "completed", FILES_READY },
     { "failed", FILES_BROKEN }, { "error", FILES_BROKEN }, { "fail", FILES_BROKEN },
   };
   for(size_t i = 0; i < sizeof words / sizeof words[0]; i++)

@@ -78,6 +78,25 @@ static const char *media_zip(struct str s)
   return "application/zip";
 }
 
+/* "BM" alone starts many a text: the size of the second header has to be one of those there are. */
+static bool media_is_bmp(struct str s)
+{
+  static const unsigned sizes[] = { 12, 40, 52, 56, 64, 108, 124 };
+  unsigned size = media_byte(s, 14) | media_byte(s, 15) << 8 | media_byte(s, 16) << 16;
+  if(!media_at(s, 0, S("BM")) || s.n <= 26) return false;
+  for(size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    if(size == sizes[i]) return true;
+  return false;
+}
+
+/* An MPEG frame: version and layer not reserved, a bit rate and a sample rate that exist. */
+static bool media_is_mp3(struct str s)
+{
+  unsigned second = media_byte(s, 1), third = media_byte(s, 2);
+  if((second & 0xe0) != 0xe0 || (second & 0x18) == 0x08 || (second & 6) == 0) return false;
+  return (third & 0xf0) != 0xf0 && (third & 0x0c) != 0x0c;
+}
+
 /* Those that one comparison does not settle. */
 static const char *media_special(struct str s, unsigned *kinds)
 {
@@ -88,16 +107,10 @@ static const char *media_special(struct str s, unsigned *kinds)
     return str_find(str_sub(s, 0, 128), S("webm")) >= 0 ? "video/webm" : "video/x-matroska";
   }
   *kinds = MEDIA_BIT(IMAGE);
-  unsigned header = media_byte(s, 14) | media_byte(s, 15) << 8 | media_byte(s, 16) << 16;
-  if(media_at(s, 0, S("BM")) && s.n > 26 && (header == 12 || header == 40 || header == 52 || header == 56 || header == 64 || header == 108 || header == 124))
-    return "image/bmp";
+  if(media_is_bmp(s)) return "image/bmp";
   *kinds = MEDIA_BIT(AUDIO);
-  unsigned second = media_byte(s, 1);
   if(s.n < 4 || media_byte(s, 0) != 0xff) return NULL;
-  if((second & 0xf6) == 0xf0) return "audio/aac";
-  /* An MPEG frame: version and layer not reserved, a bit rate and a sample rate that exist. */
-  bool frame = (second & 0xe0) == 0xe0 && (second & 0x18) != 0x08 && (second & 6) != 0 && (media_byte(s, 2) & 0xf0) != 0xf0 && (media_byte(s, 2) & 0x0c) != 0x0c;
-  return frame ? "audio/mpeg" : NULL;
+  return (media_byte(s, 1) & 0xf6) == 0xf0 ? "audio/aac" : media_is_mp3(s) ? "audio/mpeg" : NULL;
 }
 
 /* ---- text ---- */
@@ -153,12 +166,15 @@ static const struct { const char *ext, *mime; } media_exts[] = { /* the first of
   { "png", "image/png" }, { "jpg", "image/jpeg" }, { "jpeg", "image/jpeg" }, { "gif", "image/gif" }, { "webp", "image/webp" },
   { "bmp", "image/bmp" }, { "tiff", "image/tiff" }, { "tif", "image/tiff" }, { "ico", "image/x-icon" }, { "jxl", "image/jxl" },
   { "avif", "image/avif" }, { "heic", "image/heic" }, { "svg", "image/svg+xml" },
-  { "mp4", "video/mp4" }, { "mov", "video/quicktime" }, { "webm", "video/webm" }, { "mkv", "video/x-matroska" }, { "avi", "video/x-msvideo" },
+  { "mp4", "video/mp4" }, { "mov", "video/quicktime" }, { "webm", "video/webm" }, { "mkv", "video/x-matroska" },
+  { "avi", "video/x-msvideo" },
   { "3gp", "video/3gpp" }, { "flv", "video/x-flv" }, { "mpg", "video/mpeg" }, { "wmv", "video/x-ms-wmv" }, { "ogv", "video/ogg" },
   { "wav", "audio/wav" }, { "mp3", "audio/mpeg" }, { "m4a", "audio/mp4" }, { "flac", "audio/flac" }, { "ogg", "audio/ogg" },
   { "opus", "audio/opus" }, { "aac", "audio/aac" }, { "amr", "audio/amr" }, { "weba", "audio/webm" }, { "pcm", "audio/l16" },
-  { "pdf", "application/pdf" }, { "txt", "text/plain" }, { "log", "text/plain" }, { "md", "text/markdown" }, { "markdown", "text/markdown" },
-  { "csv", "text/csv" }, { "tsv", "text/tab-separated-values" }, { "html", "text/html" }, { "htm", "text/html" }, { "xml", "application/xml" },
+  { "pdf", "application/pdf" }, { "txt", "text/plain" }, { "log", "text/plain" }, { "md", "text/markdown" },
+  { "markdown", "text/markdown" },
+  { "csv", "text/csv" }, { "tsv", "text/tab-separated-values" }, { "html", "text/html" }, { "htm", "text/html" },
+  { "xml", "application/xml" },
   { "json", "application/json" }, { "jsonl", "application/jsonl" }, { "yaml", "application/yaml" }, { "yml", "application/yaml" },
   { "rtf", "application/rtf" }, { "epub", "application/epub+zip" }, { "zip", "application/zip" }, { "gz", "application/gzip" },
   { "odt", "application/vnd.oasis.opendocument.text" }, { "doc", "application/msword" }, { "xls", "application/vnd.ms-excel" },

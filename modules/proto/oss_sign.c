@@ -66,8 +66,8 @@ void oss_sign_v4(const struct oss_put *p, struct strbuf *out, struct oss_steps *
   strbuf_adds(c, p->bucket);
   strbuf_addc(c, '/');
   oss_path(p->path, c);
-  strbuf_fmt(c, "\n\ncontent-type:%.*s\nx-oss-content-sha256:UNSIGNED-PAYLOAD\nx-oss-date:%s\nx-oss-security-token:%.*s\n\n\nUNSIGNED-PAYLOAD",
-             STR_F(p->type), date, STR_F(p->token));
+  strbuf_fmt(c, "\n\ncontent-type:%.*s\nx-oss-content-sha256:UNSIGNED-PAYLOAD\nx-oss-date:%s\n", STR_F(p->type), date);
+  strbuf_fmt(c, "x-oss-security-token:%.*s\n\n\nUNSIGNED-PAYLOAD", STR_F(p->token));
   crypt_sha256(strbuf_str(c), sha);
   codec_hex(str_of((char *)sha, sizeof sha), s->canonical_sha);
   strbuf_fmt(&s->to_sign, "OSS4-HMAC-SHA256\n%s\n%.8s/%.*s/oss/aliyun_v4_request\n%s", date, date, STR_F(p->region), s->canonical_sha);

@@ -247,4 +247,40 @@ static void t_messages(void)
   arena_free(&a);
 }
 
-T_MAIN(T(t_refused), T(t_accepted), T(t_null_is_absent), T(t_any_type), T(t_switches), T(t_out_of_memory), T(t_thinking), T(t_messages))
+/* api 3.4: the forms in which content comes; what is percent-encoded is decoded here. */
+static void t_media(void)
+{
+  static const struct { const char *url; enum q_status st; bool plain; const char *mime, *data, *address; } rows[] = {
+    { "data:image/png;base64,iVBORw0K", Q_OK, false, "image/png", "iVBORw0K", "" },
+    { "data:image/png;charset=x; BASE64 ,iVBO Rw0K", Q_OK, false, "image/png", "iVBO Rw0K", "" },
+    { "data:image/png;base64,iVBO%2BRw0%3D", Q_OK, false, "image/png", "iVBO+Rw0=", "" },
+    { "data:image/svg+xml,%3Csvg%20x=%221%22/%3E", Q_OK, true, "image/svg+xml", "<svg x=\"1\"/>", "" },
+    { "data:,a%00b+c", Q_OK, true, "", "a", "" }, { "data:image/png;base64", Q_BAD_MEDIA, false, "", "", "" },
+    { "data:image/png,a%2", Q_BAD_MEDIA, false, "", "", "" }, { "data:image/png;base64,a%zz", Q_BAD_MEDIA, false, "", "", "" },
+    { "iVBORw0KGgo=", Q_OK, false, "", "iVBORw0KGgo=", "" }, { " HTTPS://x.example/y%20z ", Q_OK, false, "", "", "HTTPS://x.example/y%20z" },
+    { "ftp://x.example/y", Q_BAD_MEDIA, false, "", "", "" },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct arena a = ARENA(1 << 20);
+    struct chat_req r;
+    struct q_error e;
+    char body[400];
+    t_row = rows[i].url;
+    snprintf(body, sizeof body, "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"%s\"}}]}]}", rows[i].url);
+    enum q_status st = read_it(&a, body, &r, &e);
+    CHECK_INT(st, rows[i].st);
+    if(st) {
+      CHECK(strstr(e.param, "messages[0].content[0]"));
+    } else {
+      const struct chat_media *m = r.msgs[0].parts[0].media;
+      CHECK_INT(m->plain, rows[i].plain);
+      CHECK_STR(m->mime, str_z(rows[i].mime));
+      if(strcmp(rows[i].data, "a") == 0) CHECK_STR(m->data, str_of("a\0b+c", 5));
+      else CHECK_STR(m->data, str_z(rows[i].data));
+      CHECK_STR(m->url, str_z(rows[i].address));
+    }
+    arena_free(&a);
+  }
+}
+
+T_MAIN(T(t_refused), T(t_accepted), T(t_null_is_absent), T(t_any_type), T(t_switches), T(t_out_of_memory), T(t_thinking), T(t_messages), T(t_media))

@@ -776,6 +776,52 @@ static void t_sum(void)
   fakeup_app_end(a);
 }
 
+/* A large content goes whole, also when the first tries are cut: it is lent to each, not copied. */
+static void t_large(void)
+{
+  struct app *a = begin(NULL);
+  size_t n = 3u << 20;
+  char *big = malloc(n), hex[65], want[100];
+  unsigned char sha[32];
+  struct run r;
+  memcpy(big, png, sizeof png);
+  for(size_t i = sizeof png; i < n; i++) big[i] = (char)(i * 2654435761u >> 13);
+  crypt_sha256(str_of(big, n), sha);
+  codec_hex(str_of((char *)sha, 32), hex);
+  struct chat_media m = { .kind = MEDIA_IMAGE, .data = str_of(big, n), .plain = true, .param = "p" };
+  struct upload_set *s = set_of(a, &m, 1);
+  fakeup_tell(a, "/__script", "{\"put\":[\"drop_early\",\"oss_503\",\"oss_signature\"]}");
+  CHECK_INT(run_all(&r, a, s, "ok@example.org"), Q_OK);
+  snprintf(want, sizeof want, "\"sha256\":\"%s\"", hex);
+  CHECK(fake_files_have(a, want) && fake_files_have(a, "\"size\":3145728"));
+  CHECK_INT(fakeup_stat(a, "put"), 4);
+  run_end(&r);
+  free(big);
+  fakeup_app_end(a);
+}
+
+/* The account's own proxy is the way for all of it; its failure is told as such. */
+static void t_proxy(void)
+{
+  struct app *a = begin(NULL);
+  struct run r;
+  run_begin(&r, a, picture(a, "proxy"), "second@example.org");
+  CHECK(run_wait(&r, 30000));
+  CHECK_INT(r.u.st, Q_OK);
+  run_end(&r);
+  for(int i = 0; i < 2; i++) {
+    struct chat_media m = media_url(MEDIA_IMAGE, "https://img.example.test/cat.png", "p");
+    r = (struct run){ .u.done = run_done, .start.fn = run_start, .a = a, .set = i ? set_of(a, &m, 1) : picture(a, "proxied"), .who = lease_of(a, "ok@example.org") };
+    r.who.proxy = secret_new(S("http://u:hidden@127.0.0.1:1"));
+    pump_post(a->pumps[0].pump, &r.start);
+    CHECK(run_wait(&r, 30000));
+    CHECK_INT(r.u.st, Q_PROXY);
+    CHECK(!strstr(r.u.err.msg, "hidden") && !strstr(r.u.words, "hidden"));
+    run_end(&r);
+  }
+  fakeup_app_end(a);
+}
+
 /* Out of memory anywhere: an error, nothing lost. */
 static void t_no_memory(void)
 {
@@ -812,4 +858,4 @@ static void t_nothing_left(void)
 }
 
 T_MAIN(T(t_picture), T(t_together), T(t_kinds), T(t_document), T(t_conversation), T(t_ways), T(t_failures), T(t_forget), T(t_urls), T(t_bad_urls),
-       T(t_base64), T(t_spelling), T(t_hanging), T(t_leave), T(t_evil), T(t_sum), T(t_no_memory), T(t_nothing_left))
+       T(t_base64), T(t_spelling), T(t_hanging), T(t_leave), T(t_evil), T(t_sum), T(t_large), T(t_proxy), T(t_no_memory), T(t_nothing_left))
