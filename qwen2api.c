@@ -94,6 +94,7 @@
 #include "domain/video.c"
 #include "domain/stream_url.c"
 #include "domain/cure.c"
+#include "domain/pictures.c"
 #include "domain/choice.c"
 #include "domain/turn.c"
 #include "domain/chat.c"

@@ -2,11 +2,10 @@
 
 #include <stdio.h>
 
-#include "base/codec.h"
 #include "base/mem.h"
 #include "domain/choice.h"
 #include "domain/cure.h"
-#include "domain/fetch.h"
+#include "domain/pictures.h"
 #include "domain/turn.h"
 #include "domain/video.h"
 #include "proto/fold.h"
@@ -17,8 +16,6 @@ enum {
   CHAT_WHOLE_MAX = 64 * 1024 * 1024, /* a collected answer */
   CHAT_QUEUE_COMMIT_MS = 60 * 1000,
   CHAT_JSON_COMMIT_MS = 30 * 1000,
-  CHAT_PICTURE_MAX = 32 * 1024 * 1024, /* bytes of one that is sent inline */
-  CHAT_PICTURE_MS = 60 * 1000,
   CHAT_AT_ONCE = 2,                  /* turns of one request */
   CHAT_CHUNK_HEAD = 10               /* 8 hex digits and CRLF in front of a chunk */
 };
@@ -81,7 +78,7 @@ struct chat {
   struct pump_task bury;
   struct video_waiter video;
   char video_id[VIDEO_ID];
-  struct chat_pictures *pictures;  /* results on their way into the answer */
+  struct pictures *pictures;       /* results on their way into the answer */
   int leg_n;
   struct chat_leg legs[];
 };
@@ -322,8 +319,6 @@ static void chat_came(struct chat *c)
   if(--c->pending == 0 && c->ended) pump_defer(c->ap->pump, &c->bury);
 }
 
-static void chat_pictures_leave(struct chat *c);
-
 /* Ends the chat's work; it is buried now, or when what is on its way to it has arrived. */
 static void chat_over(struct chat *c)
 {
@@ -333,7 +328,8 @@ static void chat_over(struct chat *c)
   for(int i = 0; i < c->leg_n; i++)
     if(c->legs[i].started && !c->legs[i].over && !turn_close(&c->legs[i].turn, Q_CLIENT_GONE)) c->pending++;
   if(c->video_id[0] && !video_leave(c->app, c->video_id, &c->video, true)) c->pending++;
-  chat_pictures_leave(c);
+  pictures_leave(c->pictures);
+  c->pictures = NULL;
   pump_timer_off(c->ap->pump, &c->timer);
   chat_came(c);
 }
@@ -524,33 +520,6 @@ static struct chat_piece chat_begin_write(struct chat *c)
 
 /* ---- pictures ---- */
 
-/* Results that go into the answer as bytes: fetched one after the other in a job. */
-struct chat_pictures {
-  struct job job;
-  struct pump_task task;
-  struct chat *chat;               /* NULL: it does not wait any more (pump) */
-  struct app *app;
-  struct config *config;
-  struct pump *pump;
-  struct strbuf urls, base64;      /* one a line */
-  struct str proxy;
-  struct q_error err;
-};
-
-static void chat_pictures_free(struct chat_pictures *p)
-{
-  config_unref(p->config);
-  strbuf_free(&p->urls);
-  strbuf_free(&p->base64);
-  mem_free(p);
-}
-
-static void chat_pictures_leave(struct chat *c)
-{
-  if(c->pictures) c->pictures->chat = NULL;
-  c->pictures = NULL;
-}
-
 /* All pictures of all turns into the one writer, then its end. */
 static void chat_show_pictures(struct chat *c, struct str base64)
 {
@@ -565,56 +534,21 @@ static void chat_show_pictures(struct chat *c, struct str base64)
   chat_end(c, p);
 }
 
-static void chat_pictures_came(struct pump_task *t)
+static void chat_pictures_came(void *ctx, const struct q_error *e, struct str base64)
 {
-  struct chat_pictures *p = (struct chat_pictures *)((char *)t - offsetof(struct chat_pictures, task));
-  struct chat *c = p->chat;
-  if(c) {
-    c->pictures = NULL;
-    if(p->err.st) chat_fail(c, &p->err);
-    else chat_show_pictures(c, strbuf_str(&p->base64));
-  }
-  chat_pictures_free(p);
-}
-
-static void chat_pictures_fetch(struct job *j)
-{
-  struct chat_pictures *p = (struct chat_pictures *)j;
-  struct strbuf bytes = STRBUF(CHAT_PICTURE_MAX);
-  struct str urls = strbuf_str(&p->urls);
-  char type[80];
-  while(urls.n && !p->err.st) {
-    struct fetch_want w = { .url = str_cut(&urls, '\n'), .proxy = str_z(p->config->proxy_url), .max = CHAT_PICTURE_MAX,
-                            .deadline_ms = CHAT_PICTURE_MS, .result_host = true };
-    strbuf_clear(&bytes);
-    enum q_status st = fetch_get(p->app, p->config, &w, &bytes, type, &p->err);
-    if(!st && !str_istarts(str_z(type), S("image/"))) st = status_fail(&p->err, Q_MEDIA_FAILED, NULL, "The result is no picture.");
-    else if(st) p->err.st = st == Q_NOMEM ? st : Q_MEDIA_FAILED;
-    if(st) break;
-    codec_base64(strbuf_str(&bytes), &p->base64);
-    strbuf_addc(&p->base64, '\n');
-    if(p->base64.err) status_fail(&p->err, Q_NOMEM, NULL, "Out of memory.");
-  }
-  strbuf_free(&bytes);
-  pump_post(p->pump, &p->task);
+  struct chat *c = ctx;
+  c->pictures = NULL;
+  if(e) chat_fail(c, e);
+  else chat_show_pictures(c, base64);
 }
 
 static void chat_fetch_pictures(struct chat *c)
 {
-  struct chat_pictures *p = mem_zalloc(sizeof *p);
-  if(!p) {
-    chat_fail_st(c, Q_NOMEM, "Out of memory.");
-    return;
-  }
-  *p = (struct chat_pictures){ .job.fn = chat_pictures_fetch, .task.fn = chat_pictures_came, .chat = c, .app = c->app,
-                               .config = config_ref(c->config), .pump = c->ap->pump, .urls = STRBUF(1024 * 1024),
-                               .base64 = STRBUF(CHAT_WHOLE_MAX) };
-  for(int i = 0; i < c->leg_n; i++) strbuf_adds(&p->urls, strbuf_str(&c->legs[i].choice.pictures));
-  c->pictures = p;
-  if(jobs_submit(c->app->fetch_jobs, &p->job) == Q_OK) return;
-  c->pictures = NULL;
-  chat_pictures_free(p);
-  chat_fail_st(c, Q_NOMEM, "Out of memory.");
+  struct strbuf urls = STRBUF(1024 * 1024);
+  for(int i = 0; i < c->leg_n; i++) strbuf_adds(&urls, strbuf_str(&c->legs[i].choice.pictures));
+  if(!urls.err) c->pictures = pictures_fetch(c->app, c->config, c->ap->pump, strbuf_str(&urls), chat_pictures_came, c);
+  strbuf_free(&urls);
+  if(!c->pictures) chat_fail_st(c, Q_NOMEM, "Out of memory.");
 }
 
 /* ---- what the turns tell ---- */
@@ -740,7 +674,7 @@ static void chat_leg_over(struct turn *t, const struct q_error *e)
     if(st == Q_NOMEM) chat_fail_st(c, st, "Out of memory.");
     else chat_leg_again(leg, &hint);
   } else {
-    if(!turn_close(t, Q_OK)) c->pending++;
+    if(!turn_close(t, own.st == Q_UP_CHALLENGE ? own.st : Q_OK)) c->pending++;
     if(next == CHOICE_FAILED) chat_fail(c, &own);
     else chat_leg_done(leg, p);
   }
