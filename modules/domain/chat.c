@@ -579,7 +579,9 @@ static bool chat_leg_delta(struct turn *t, const struct delta *d)
     int n = snprintf(leg->url, sizeof leg->url, "%s/api/v2/chat/%s/", leg->chat->config->qwen_chat_proxy_url, turn_chat_id(t));
     leg->choice.chat_url = n > 0 && n < (int)sizeof leg->url ? str_z(leg->url) : STR_NONE;
   }
-  return choice_delta(&leg->choice, d, &leg->chat->ap->scratch);
+  bool more = choice_delta(&leg->choice, d, &leg->chat->ap->scratch);
+  if(leg->chat->stream && out_shown(&leg->out)) t->sent = true; /* it is written with this read's last event, whatever that is */
+  return more;
 }
 
 static enum q_status chat_leg_close(struct turn *t)
@@ -589,7 +591,7 @@ static enum q_status chat_leg_close(struct turn *t)
   if(leg->choice.lost) return Q_NOMEM;
   if(!c->stream) return c->ap->scratch.err ? Q_NOMEM : Q_OK;
   enum q_status st = chat_write(c, c->piece, false);
-  if(!st && out_shown(&leg->out)) t->sent = true;
+  if(out_shown(&leg->out)) t->sent = true;
   if(c->committed) chat_arm(c);
   return st;
 }

@@ -1,6 +1,6 @@
 #include "proto/fold.h"
 
-enum { FOLD_TURN_MAX = 64 * 1024 * 1024 };
+enum { FOLD_TURN_MAX = 64 * 1024 * 1024, FOLD_LOOKS_MAX = 10 * 1000 * 1000 };
 
 /* ---- turns ---- */
 
@@ -81,18 +81,21 @@ static void fold_parts(const struct fold *f, const struct chat_msg *m, bool mark
   }
 }
 
-static const struct chat_call *fold_call_of(const struct chat_req *r, int before, struct str id)
+/* The nearest call of that id. All searches of a request together have a bound: a body of a million unanswerable results must
+ * not cost the square of that. */
+static const struct chat_call *fold_call_of(struct fold *f, int before, struct str id)
 {
-  for(int i = before - 1; i >= 0; i--)
-    for(int k = 0; k < r->msgs[i].call_n; k++)
+  const struct chat_req *r = f->req;
+  for(int i = before - 1; i >= 0 && f->looks < FOLD_LOOKS_MAX; i--, f->looks++)
+    for(int k = 0; k < r->msgs[i].call_n; k++, f->looks++)
       if(str_eq(r->msgs[i].calls[k].id, id)) return &r->msgs[i].calls[k];
   return NULL;
 }
 
-static void fold_result(const struct fold *f, int i, struct strbuf *out)
+static void fold_result(struct fold *f, int i, struct strbuf *out)
 {
   const struct chat_msg *m = &f->req->msgs[i];
-  const struct chat_call *c = fold_call_of(f->req, i, m->call_id);
+  const struct chat_call *c = fold_call_of(f, i, m->call_id);
   struct strbuf text = STRBUF(FOLD_TURN_MAX);
   fold_parts(f, m, true, true, &text);
   toolset_result_text(m->call_id, m->name.n ? m->name : c ? c->name : STR_NONE, m->failed, strbuf_str(&text), out);
@@ -101,7 +104,7 @@ static void fold_result(const struct fold *f, int i, struct strbuf *out)
 }
 
 /* What a turn says, without its role. */
-static void fold_content(const struct fold *f, int i, struct strbuf *out)
+static void fold_content(struct fold *f, int i, struct strbuf *out)
 {
   const struct chat_msg *m = &f->req->msgs[i];
   if(m->role == ROLE_TOOL) {
@@ -123,7 +126,7 @@ static bool fold_empty(const struct chat_msg *m)
   return true;
 }
 
-static void fold_turn(const struct fold *f, int i, struct strbuf *out)
+static void fold_turn(struct fold *f, int i, struct strbuf *out)
 {
   const struct chat_msg *m = &f->req->msgs[i];
   if(fold_empty(m)) return;
@@ -149,10 +152,10 @@ static bool fold_same(const struct chat_media *a, const struct chat_media *b)
 }
 
 /* Equal content goes up once: later mentions point to the first. */
-static struct chat_media *fold_first(const struct fold *f, int upto, struct chat_media *m)
+static struct chat_media *fold_first(struct fold *f, int upto, struct chat_media *m)
 {
-  for(int i = 0; i <= upto; i++)
-    for(int k = 0; k < f->req->msgs[i].part_n; k++) {
+  for(int i = 0; i <= upto && f->looks < FOLD_LOOKS_MAX; i++)
+    for(int k = 0; k < f->req->msgs[i].part_n; k++, f->looks++) {
       struct chat_media *x = f->req->msgs[i].parts[k].media;
       if(x && fold_same(x, m)) return x;
     }
@@ -241,7 +244,7 @@ static bool fold_is_current(const struct fold *f, int current, int i)
   return current >= 0 && i >= current && i < f->current_end;
 }
 
-static void fold_current_text(const struct fold *f, int current, struct strbuf *out)
+static void fold_current_text(struct fold *f, int current, struct strbuf *out)
 {
   const struct chat_req *r = f->req;
   if(f->tools) {
@@ -262,14 +265,14 @@ static const char *fold_sentence(bool prefill)
 }
 
 /* The turns from `from` on that are history. */
-static void fold_history(const struct fold *f, int from, int current, struct strbuf *out)
+static void fold_history(struct fold *f, int from, int current, struct strbuf *out)
 {
   for(int i = from; i < f->req->msg_n; i++)
     if(!fold_is_current(f, current, i)) fold_turn(f, i, out);
 }
 
 /* The newest turns that fit into `room` bytes: index of the first of them. */
-static int fold_newest(const struct fold *f, int first, int current, size_t room)
+static int fold_newest(struct fold *f, int first, int current, size_t room)
 {
   struct strbuf turn = STRBUF(FOLD_TURN_MAX);
   int from = f->req->msg_n;

@@ -24,6 +24,7 @@ struct fold {
   struct strbuf *whole;             /* has what the prompt would be without it */
   const struct chat_media *files[FOLD_FILES_MAX];
   int file_n;
+  long looks; /* private: how much was searched */
   int current_end; /* private */
 };
 /* Q_OK, Q_NOMEM, Q_TOO_BIG (a builder's limit) or Q_BAD_VALUE (more files than can go along). */

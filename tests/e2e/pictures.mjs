@@ -21,14 +21,15 @@ async function fresh(env, fn) {
   try { return await fn(gw); } finally { await gw.stop(); }
 }
 async function refused(name, messages, status, code, more = {}, env = {}, check) {
-  await test(name, () => fresh({ CHAT_RETRY_COUNT: '0', ...env }, async (gw) => {
-    for (const way of [chat, stream]) {
-      const r = await way(gw, messages, more);
-      equal([r.status, r.error?.code], [status, code], `${way.name}: ${r.raw}`);
-      await check?.(r, gw);
-    }
-    equal((await turns()).filter((t) => t.files?.length === 0 && messages.length === 1 && Array.isArray(messages[0].content)), [], 'never a chat without the picture');
-  }));
+  await test(name, async () => {
+    for (const way of [chat, stream])
+      await fresh({ CHAT_RETRY_COUNT: '0', ...env }, async (gw) => {
+        const r = await way(gw, messages, more);
+        equal([r.status, r.error?.code], [status, code], `${way.name}: ${r.raw}`);
+        await check?.(r, gw);
+        equal((await turns()).filter((t) => t.files?.length === 0 && messages.length === 1 && Array.isArray(messages[0].content)), [], 'never a chat without the picture');
+      });
+  });
 }
 
 for (const [what, url] of [['a data URI', `data:image/png;base64,${png}`], ['with parameters and line ends', `data:image/png;charset=utf-8;base64,${png.replace(/(.{40})/g, '$1\r\n')}`],

@@ -52,4 +52,104 @@ static void t_rows(void)
   }
 }
 
-T_MAIN(T(t_rows))
+/* A conversation of n turns; turn i says "turn i " and size letters. */
+struct talk { struct chat_msg m[64]; struct chat_part parts[64]; char text[64][2048]; };
+
+static void talk_make(struct talk *t, struct chat_req *r, int n, int size)
+{
+  *r = (struct chat_req){ .msgs = t->m, .msg_n = n };
+  for(int i = 0; i < n; i++) {
+    int k = snprintf(t->text[i], sizeof t->text[i], "turn %d ", i);
+    memset(t->text[i] + k, 'x', (size_t)size);
+    t->parts[i] = (struct chat_part){ str_of(t->text[i], (size_t)(k + size)), NULL };
+    t->m[i] = (struct chat_msg){ .role = i == 0 ? ROLE_SYSTEM : i % 2 ? ROLE_USER : ROLE_ASSISTANT, .parts = &t->parts[i], .part_n = 1 };
+  }
+}
+
+static bool has(const struct strbuf *b, const char *what)
+{
+  return str_find(strbuf_str(b), str_z(what)) >= 0;
+}
+
+/* api 3.3: above the limit all turns go into the document; system text, the newest turns and the question stay inline. */
+static void t_split(void)
+{
+  static struct talk t;
+  struct chat_req r;
+  struct strbuf out = STRBUF(1 << 20), document = out, whole = out;
+  struct fold f = { .req = &r, .history_files = 5, .inline_bytes = 8192, .prompt = &out, .document = &document, .whole = &whole };
+  talk_make(&t, &r, 20, 1000);
+  CHECK_INT(fold_run(&f), Q_OK);
+  for(int i = 1; i < 19; i++) {
+    char turn[32];
+    snprintf(turn, sizeof turn, "turn %d x", i);
+    CHECK(has(&document, turn) && has(&whole, turn));
+    CHECK_INT(has(&out, turn), i >= 15); /* four of them fit into half of the limit */
+  }
+  CHECK(str_starts(strbuf_str(&out), S("turn 0 x")) && has(&out, "conversation.txt") && has(&out, "Current message:\nturn 19 x"));
+  CHECK(!has(&document, "turn 19 x") && !has(&document, "turn 0 x"));
+  CHECK(out.n < 8192 + 2048 && whole.n > 20000);
+  strbuf_free(&out);
+  strbuf_free(&document);
+  strbuf_free(&whole);
+}
+
+/* A question that alone is longer than the limit stays inline; so does everything with the limit off. */
+static void t_not_split(void)
+{
+  static struct talk t;
+  struct chat_req r;
+  for(int off = 0; off < 2; off++) {
+    struct strbuf out = STRBUF(1 << 20), document = out, whole = out;
+    struct fold f = { .req = &r, .history_files = 5, .inline_bytes = off ? 0 : 500, .prompt = &out, .document = &document, .whole = &whole };
+    talk_make(&t, &r, off ? 20 : 2, 1000);
+    CHECK_INT(fold_run(&f), Q_OK);
+    CHECK_INT(document.n, 0);
+    strbuf_free(&out);
+  }
+}
+
+/* api 3.3: files of earlier turns: the newest few, equal ones once, numbered where they stood; those of the question all. */
+static void t_files(void)
+{
+  struct chat_media v[6];
+  struct chat_part parts[6];
+  struct chat_msg m[4] = { 0 };
+  struct chat_req r = { .msgs = m, .msg_n = 4 };
+  struct strbuf out = STRBUF(1 << 16), document = out, whole = out;
+  struct fold f = { .req = &r, .history_files = 2, .prompt = &out, .document = &document, .whole = &whole };
+  static const char *const urls[] = { "a", "b", "c", "b", "d", "e" };
+  for(int i = 0; i < 6; i++) {
+    v[i] = (struct chat_media){ .kind = i == 4 ? MEDIA_DOCUMENT : MEDIA_IMAGE, .url = str_z(urls[i]), .name = i == 4 ? S("re]port.pdf") : STR_NONE };
+    parts[i] = (struct chat_part){ STR_NONE, &v[i] };
+  }
+  m[0] = (struct chat_msg){ .role = ROLE_USER, .parts = parts, .part_n = 1 };        /* a: too old */
+  m[1] = (struct chat_msg){ .role = ROLE_USER, .parts = parts + 1, .part_n = 2 };    /* b c */
+  m[2] = (struct chat_msg){ .role = ROLE_ASSISTANT, .parts = parts + 3, .part_n = 1 }; /* b again */
+  m[3] = (struct chat_msg){ .role = ROLE_USER, .parts = parts + 4, .part_n = 2 };    /* d e */
+  CHECK_INT(fold_run(&f), Q_OK);
+  CHECK_INT(f.file_n, 4);
+  for(int i = 0; i < f.file_n; i++) CHECK_STR(f.files[i]->url, str_z(i == 0 ? "c" : i == 1 ? "b" : i == 2 ? "d" : "e"));
+  CHECK(has(&out, "User: [image, no longer attached]\n") && has(&out, "User: [image 2] [image 1]") && has(&out, "Assistant: [image 2]"));
+  CHECK(has(&out, "[file 3: re_port.pdf] [image 4]"));
+  strbuf_free(&out);
+}
+
+/* A hundred thousand results that answer no call cost a bounded search, not its square. */
+static void t_bounded(void)
+{
+  enum { N = 100000 };
+  struct chat_msg *m = calloc(N, sizeof *m);
+  struct chat_part part = { S("x"), NULL };
+  struct chat_req r = { .msgs = m, .msg_n = N };
+  struct strbuf out = STRBUF(64 << 20), document = out, whole = out;
+  struct fold f = { .req = &r, .history_files = 5, .prompt = &out, .document = &document, .whole = &whole };
+  for(int i = 0; i < N; i++) m[i] = (struct chat_msg){ .role = ROLE_TOOL, .parts = &part, .part_n = 1, .call_id = S("none") };
+  CHECK_INT(fold_run(&f), Q_OK);
+  CHECK(f.looks < 11 * 1000 * 1000);
+  CHECK(out.n > N * 20);
+  strbuf_free(&out);
+  free(m);
+}
+
+T_MAIN(T(t_rows), T(t_split), T(t_not_split), T(t_files), T(t_bounded))
