@@ -33,7 +33,7 @@ while [ $i -lt "$rounds" ]; do
 done
 check "all rounds whole" $((i != rounds))
 last=$(private)
-check "no drift: $first KB, then $last KB" $((last > first + 768))
+check "no drift: $first KB, then $last KB" $((last > first + 2048))
 end_pid "$gw_pid"
 check "gateway ends with 0" $?
 end_pid "$fake_pid"
