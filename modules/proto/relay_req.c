@@ -174,7 +174,8 @@ static void relay_req_member(const struct json *m, struct relay_req *r)
   strbuf_addc(b, ',');
   strbuf_json(b, m->key);
   strbuf_addc(b, ':');
-  if(json_is(m, JSON_STRING) && RELAY_REQ_IN(m->key, relay_req_numbers) && json_number(m, &number)) strbuf_adds(b, str_trim(m->text));
+  if(json_is(m, JSON_STRING) && RELAY_REQ_IN(m->key, relay_req_numbers) && json_number(m, &number) && number > -1e300 && number < 1e300)
+    strbuf_fmt(b, "%.15g", number); /* not the text: ".5" is no JSON */
   else json_write(m, b);
 }
 

@@ -42,6 +42,13 @@
 #include "../fuzz/fuzz_toolcall.c"
 #undef LLVMFuzzerTestOneInput
 
+#define LLVMFuzzerTestOneInput fuzz_relay_req
+#include "../fuzz/fuzz_relay_req.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_relay_out
+#include "../fuzz/fuzz_relay_out.c"
+#undef LLVMFuzzerTestOneInput
+
 #include "base/mem.h"
 #include "t.h"
 
@@ -124,6 +131,11 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
   SEED(fuzz_toolcall, "\x02<tool_call>\n<function=f><parameter=n>\n12\n</parameter><parameter=a>x</function></tool_call> b"),
   SEED(fuzz_toolcall, "\x01```json\n{\"name\":\"get_w\",\"args\":\"{'n':'1'}\"}\n```x <tool_use name=\"raw\">{\"input\":\"a \"b\" c\"}</tool_use>"),
   SEED(fuzz_toolcall, "\x08Tool f does not exist.<function_calls>\n<invoke name='f'><parameter name='a'>1</parameter></invoke></function_calls>"),
+  SEED(fuzz_relay_req, "{\"model\":\"m\",\"n\":1,\"user\":\"u\",\"messages\":[{\"role\":\"developer\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},\"b\"]},{\"role\":\"user\",\"content\":\"c\"}],"
+                       "\"tools\":[],\"max_tokens\":\"5\",\"top_p\":\"0.5\",\"thinking\":{\"type\":\"enabled\"},\"input\":[1],\"encoding_format\":\"base64\"}"),
+  SEED(fuzz_relay_out, "data: {\"id\":\"i\",\"x\":1,\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"a\",\"reasoning\":\"t\",\"tool_calls\":[{\"id\":\"c\",\"function\":"
+                       "{\"name\":\"f\",\"arguments\":\"{}\"}}]},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}\r\n\r\ndata: {\"error\":{\"code\":\"x\"}}\n\ndata: [DONE]\n\n"),
+  SEED(fuzz_relay_out, "{\"data\":[{\"embedding\":[1,-0.5e3],\"index\":0}],\"error\":{\"message\":\"m<b>\",\"type\":\"Throttling\",\"code\":7}}"),
 #undef SEED
 };
 
