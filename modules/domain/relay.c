@@ -5,7 +5,6 @@
 #include "domain/login.h"
 #include "domain/relay_route.h"
 #include "domain/vendor.h"
-#include "proto/openai.h"
 #include "proto/relay_out.h"
 
 enum {

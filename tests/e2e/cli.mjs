@@ -365,6 +365,33 @@ await test('D9: a stream cut at every byte, CRLF and comments in between', async
   server.close();
 });
 
+await test('D10: a client that never reads stops the reading of its upstream', async () => {
+  let sent = 0;
+  const piece = Buffer.from(`data: ${JSON.stringify({ id: 'x', choices: [{ index: 0, delta: { content: 'y'.repeat(60000) } }] })}\n\n`);
+  const server = net.createServer((s) => {
+    s.on('error', () => {});
+    s.once('data', () => {
+      s.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n');
+      const more = () => { while (sent < 200e6 && s.writable) { sent += piece.length; if (!s.write(piece)) { s.once('drain', more); return; } } };
+      more();
+    });
+  });
+  await new Promise((r) => server.listen(0, '127.0.0.1', r));
+  await fresh({ ...keyed, CLI_BASE_URL: `http://127.0.0.1:${server.address().port}/v1` }, async (gw) => {
+    const body = JSON.stringify({ model: 'm', stream: true, messages: [{ role: 'user', content: 'hi' }] });
+    const c = net.connect(gw.port, '127.0.0.1');
+    c.pause();
+    c.write(`POST /cli/v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await waitFor(() => sent > 1e6, 10000, 'the upstream writes');
+    let before = -1;
+    await waitFor(async () => { if (before === sent) return true; before = sent; await sleep(700); return false; }, 20000, 'it is held');
+    ok(sent < 40e6, `${sent} bytes pulled for a client that reads nothing`);
+    c.destroy();
+    await waitFor(() => /client closed \(499\)/.test(gw.log()), 5000, 'the leaver is noticed');
+  });
+  server.close();
+});
+
 // ---- trouble ----
 await refused('upstream 7: a 400 is passed through with its code', '[[scenario:invalid]]', keyed, 400, 'invalid_parameter_error',
   async (a) => ok(/temperature is out of range/.test(a.error.message), a.error.message));
@@ -469,6 +496,26 @@ await test('openai client: errors, models, abort', () => fresh(keyed, async (gw)
   const e = await client.chat.completions.create({ model: 'coder-model', messages: [{ role: 'user', content: '[[scenario:insufficient_quota]]' }] }).catch((x) => x);
   ok(e instanceof OpenAI.RateLimitError && e.code === 'insufficient_quota', String(e));
   equal(await calls('dashscope'), 1, 'no retries: x-should-retry');
+}));
+
+await test('api 4.5 (c): tools are emulated where the web serves', () => fresh({}, async (gw) => {
+  await waitFor(() => /\d models/.test(gw.log()), 10000, 'the model list');
+  for (const way of [cli, cliStream]) {
+    const a = await way(gw, '[[scenario:tool_text name=roll args={"n":1,"user":"x","seed":2}]]', { model: 'coder-model', tools: [tool] });
+    equal([a.status, a.route, a.finish], [200, 'web', 'tool_calls'], a.raw);
+    const call = a.calls?.[0]?.function ?? { name: a.tools[0].name, arguments: a.tools[0].args };
+    equal([call.name, JSON.parse(call.arguments)], ['roll', { n: 1, user: 'x', seed: 2 }]);
+  }
+}));
+await test('legacy functions go to the web at once, which knows them', () => fresh({ ...keys('sk-fake-dashscope') }, async (gw) => {
+  await waitFor(() => /\d models/.test(gw.log()), 10000, 'the model list');
+  const a = await cli(gw, 'hi', { functions: [{ name: 'f', parameters: {} }] });
+  equal([a.status, a.route], [200, 'web'], a.raw);
+  equal(await calls('dashscope'), 0);
+}));
+await test('api 9.6: a gateway with official keys alone is ready', () => fresh(keyed, async (gw) => {
+  const r = await fetch(`${gw.base}/readyz`);
+  equal([r.status, (await r.json()).status], [200, 'ready']);
 }));
 
 // ---- embeddings ----
