@@ -1,6 +1,7 @@
 #include "domain/video_run.h"
 
 #include "base/mem.h"
+#include "domain/cure.h"
 #include "domain/login.h"
 #include "domain/qwen.h"
 #include "domain/tidy.h"
@@ -62,7 +63,7 @@ struct video_run {
   struct pool_chat chat;
 
   bool renewed, fresh_done, plain;
-  int attempts, account_tries, challenges, retries, troubles, looks;
+  int attempts, best_rank, account_tries, challenges, retries, troubles, looks;
   struct q_error best;
   int64_t begun_ms, first_ms, rest_ms, step_ms, queue_ms, poll_ms, end_ms; /* pump clock; 0: off */
 };
@@ -658,33 +659,13 @@ static void video_run_seek(struct video_run *r)
 
 /* ---- trouble before the task is taken ---- */
 
-enum video_cure { CURE_VIDEO_NONE, CURE_VIDEO_TOKEN, CURE_VIDEO_FRESH, CURE_VIDEO_PLAIN, CURE_VIDEO_ACCOUNT, CURE_VIDEO_LATER };
-
-static enum video_cure video_run_cure(struct video_run *r, enum q_status st)
+static enum cure video_run_cure(struct video_run *r, enum q_status st)
 {
-  switch(st) {
-  case Q_UP_AUTH: return !r->renewed && r->lease_busy ? CURE_VIDEO_TOKEN : CURE_VIDEO_ACCOUNT;
-  case Q_UP_IN_PROGRESS:
-  case Q_UP_CHAT_GONE: return r->fresh_done ? CURE_VIDEO_LATER : CURE_VIDEO_FRESH;
-  case Q_UP_BODY: return r->plain ? CURE_VIDEO_NONE : CURE_VIDEO_PLAIN;
-  case Q_UP_BARRED:
-  case Q_UP_BAD_LOGIN:
-  case Q_UP_QUOTA:
-  case Q_UP_BUSY:
-  case Q_UP_PARALLEL:
-  case Q_UP_MODEL_QUOTA:
-  case Q_UP_CHALLENGE: return CURE_VIDEO_ACCOUNT;
-  case Q_UP_ERROR:
-  case Q_UP_UNREACHABLE:
-  case Q_UP_TLS:
-  case Q_PROXY:
-  case Q_UP_CONNECT_TIME:
-  case Q_UP_FIRST_TIME:
-  case Q_UP_IDLE_TIME:
-  case Q_UP_CUT:
-  case Q_UP_EMPTY: return CURE_VIDEO_LATER;
-  default: return CURE_VIDEO_NONE;
-  }
+  enum cure cure = cure_of(st);
+  if(cure == CURE_TOKEN && (r->renewed || !r->lease_busy)) cure = CURE_ACCOUNT;
+  if(cure == CURE_FRESH && r->fresh_done) cure = CURE_LATER;
+  if(cure == CURE_PLAIN && r->plain) cure = CURE_NONE;
+  return cure;
 }
 
 /* The question left us whole and no answer said what became of it: the task may be under way. */
@@ -694,42 +675,13 @@ static bool video_run_uncertain(const struct video_run *r, enum q_status st)
   return r->account || r->step == STEP_EVENTS || (r->step == STEP_ASKED && silent && (!r->x_open || xchg_sent_all(&r->x)));
 }
 
-static void video_run_describe(struct q_error *e, enum q_status st, const char *words, int wait_s)
-{
-  const char *what;
-  if(st == Q_UP_QUOTA) st = Q_MEDIA_QUOTA;
-  switch(st) {
-  case Q_MEDIA_QUOTA: what = "The account's video quota of the day is used up"; break;
-  case Q_UP_MODEL_QUOTA: what = "The upstream's quota for this model is used up"; break;
-  case Q_UP_BUSY:
-  case Q_UP_PARALLEL: what = "The upstream limits the account's requests"; break;
-  case Q_UP_CHALLENGE:
-    what = "The upstream asks for a captcha and answers nothing; the operator must solve it in a browser, or use another account or proxy";
-    break;
-  case Q_UP_AUTH:
-  case Q_UP_BAD_LOGIN: what = "The upstream refused the account's sign-in; the operator must renew it"; break;
-  case Q_FILTER: what = "The upstream's content inspection refused the prompt"; break;
-  case Q_NO_MODEL: what = "The upstream does not know the model"; break;
-  default: what = status_row(st)->text; break;
-  }
-  *e = Q_ERROR_NONE;
-  status_fail(e, st, st == Q_NO_MODEL ? "model" : NULL, "The video was not begun. %s%s%s.", what, words[0] ? ": " : "", words);
-  e->retry_after_s = wait_s;
-}
-
-static int video_run_rank(enum q_status st)
-{
-  return st == Q_MEDIA_QUOTA || st == Q_UP_MODEL_QUOTA ? 5 : st == Q_UP_BUSY || st == Q_UP_PARALLEL ? 4 : st == Q_UP_CHALLENGE ? 3
-       : st == Q_UP_AUTH || st == Q_UP_BAD_LOGIN || st == Q_UP_BARRED ? 2 : 1;
-}
-
-static void video_run_next_account(struct video_run *r, enum video_cure cure, enum q_status st, const char *words, int wait_s)
+static void video_run_next_account(struct video_run *r, enum cure cure, enum q_status st, const char *words, int wait_s)
 {
   struct pool_want *w = &r->waiter.want;
   if(r->lease_busy && w->avoid_n < POOL_AVOID_MAX) w->avoid[w->avoid_n++] = r->lease.account;
   video_run_drop_chat(r);
   video_run_release(r, st, words, wait_s);
-  if(cure == CURE_VIDEO_ACCOUNT) {
+  if(cure == CURE_ACCOUNT) {
     video_run_seek(r);
     return;
   }
@@ -743,43 +695,46 @@ static void video_run_next_account(struct video_run *r, enum video_cure cure, en
 static void video_run_trouble(struct video_run *r, enum q_status st, const char *words, int wait_s)
 {
   struct q_error e;
-  enum video_cure cure = video_run_cure(r, st);
+  enum cure cure = video_run_cure(r, st);
   if(r->step == STEP_LOOKING) { /* too late */
     video_run_look_failed(r, st, words);
     return;
   }
-  video_run_describe(&e, st, words, wait_s);
+  cure_describe(&e, st, words, wait_s, true);
   LOG_INFO(r->app->log, "video", r->v->request_id, "attempt %d on %s: %s%s%s", r->attempts, r->lease_busy ? r->lease.account->label : "-",
            status_row(st)->text, words[0] ? ": " : "", words);
-  if(!r->best.st || video_run_rank(e.st) >= video_run_rank(r->best.st)) r->best = e;
+  if(cure_rank(st) >= r->best_rank) {
+    r->best = e;
+    r->best_rank = cure_rank(st);
+  }
   bool typed = st == Q_UP_QUOTA || st == Q_UP_BUSY || st == Q_UP_PARALLEL || st == Q_UP_AUTH || st == Q_UP_MODEL_QUOTA;
-  if(video_run_uncertain(r, st) && !(typed && !r->account)) cure = CURE_VIDEO_NONE;
+  if(video_run_uncertain(r, st) && !(typed && !r->account)) cure = CURE_NONE;
   video_run_close(r);
   r->step_ms = 0;
-  if((r->first_ms && video_run_now(r) - r->first_ms >= VIDEO_LAST_ATTEMPT_MS) || atomic_load(&r->app->draining) || !video_wanted(r->v)) cure = CURE_VIDEO_NONE;
-  if(cure == CURE_VIDEO_ACCOUNT || cure == CURE_VIDEO_LATER) {
-    if(r->config->chat_retry_count == 0) cure = CURE_VIDEO_NONE;
-    if(st == Q_UP_CHALLENGE && ++r->challenges > 1) cure = CURE_VIDEO_NONE;
+  if((r->first_ms && video_run_now(r) - r->first_ms >= VIDEO_LAST_ATTEMPT_MS) || atomic_load(&r->app->draining) || !video_wanted(r->v)) cure = CURE_NONE;
+  if(cure == CURE_ACCOUNT || cure == CURE_LATER) {
+    if(r->config->chat_retry_count == 0) cure = CURE_NONE;
+    if(st == Q_UP_CHALLENGE && ++r->challenges > 1) cure = CURE_NONE;
   }
-  if(cure == CURE_VIDEO_ACCOUNT && ++r->account_tries > VIDEO_ACCOUNTS_MAX) cure = CURE_VIDEO_NONE;
-  if(cure == CURE_VIDEO_LATER && ++r->retries > r->config->chat_retry_count) cure = CURE_VIDEO_NONE;
+  if(cure == CURE_ACCOUNT && ++r->account_tries > VIDEO_ACCOUNTS_MAX) cure = CURE_NONE;
+  if(cure == CURE_LATER && ++r->retries > r->config->chat_retry_count) cure = CURE_NONE;
 
   switch(cure) {
-  case CURE_VIDEO_TOKEN:
+  case CURE_TOKEN:
     r->renewed = true;
     if(pool_token_reload(r->app->pool, &r->lease)) video_run_make(r);
     else video_run_sign_in(r, true);
     break;
-  case CURE_VIDEO_FRESH:
-  case CURE_VIDEO_PLAIN:
-    r->fresh_done |= cure == CURE_VIDEO_FRESH;
-    r->plain |= cure == CURE_VIDEO_PLAIN;
+  case CURE_FRESH:
+  case CURE_PLAIN:
+    r->fresh_done |= cure == CURE_FRESH;
+    r->plain |= cure == CURE_PLAIN;
     video_run_drop_chat(r);
     video_run_make(r);
     break;
-  case CURE_VIDEO_ACCOUNT:
-  case CURE_VIDEO_LATER: video_run_next_account(r, cure, st, words, wait_s); break;
-  case CURE_VIDEO_NONE:
+  case CURE_ACCOUNT:
+  case CURE_LATER: video_run_next_account(r, cure, st, words, wait_s); break;
+  case CURE_NONE:
     video_run_drop_chat(r);
     video_run_release(r, st, words, wait_s);
     video_run_fail(r, &r->best);
