@@ -31,6 +31,13 @@ struct chat_leg {
   bool started, over;
 };
 
+/* A video is no turn of this chat: it has a life of its own, which is waited for. */
+struct chat_video {
+  struct video_waiter waiter;
+  struct chat *chat;
+  char id[VIDEO_ID];               /* "": not begun, or over */
+};
+
 struct chat_piece {
   struct strbuf *b;
   size_t head_end; /* where the payload's chunk head begins */
@@ -76,8 +83,7 @@ struct chat {
   int64_t begun_ms, commit_ms, beat_ms; /* in pump ms; 0 = off */
   struct pump_timer timer;
   struct pump_task bury;
-  struct video_waiter video;
-  char video_id[VIDEO_ID];
+  struct chat_video *video;        /* CHAT_T2V, else NULL */
   struct pictures *pictures;       /* results on their way into the answer */
   int leg_n;
   struct chat_leg legs[];
@@ -100,6 +106,7 @@ static void chat_free(struct chat *c)
     out_free(&c->legs[i].out);
     strbuf_free(&c->legs[i].prompt);
   }
+  mem_free(c->video);
   upload_set_unref(c->files);
   toolset_destroy(c->tools);
   arena_free(&c->arena);
@@ -234,6 +241,11 @@ static enum q_status chat_fill(struct chat *c, const struct chat_order *o, struc
   c->rules = (struct choice_rules){ .config = c->config, .tools = c->tools, .format = text ? r->format : FORMAT_TEXT,
                                     .schema_strict = r->schema_strict || r->format == FORMAT_JSON, .pictures = pictures };
   if(!st) st = chat_copy_schema(c, r);
+  if(!st && o->kind == CHAT_T2V) {
+    c->video = mem_zalloc(sizeof *c->video);
+    if(c->video) c->video->chat = c;
+    else st = Q_NOMEM;
+  }
   if(st) return status_fail(e, st, NULL, "Out of memory.");
   st = chat_fold(c, o, e);
   if(st) return st;
@@ -327,7 +339,7 @@ static void chat_over(struct chat *c)
   c->pending++; /* nothing is buried before all was taken back */
   for(int i = 0; i < c->leg_n; i++)
     if(c->legs[i].started && !c->legs[i].over && !turn_close(&c->legs[i].turn, Q_CLIENT_GONE)) c->pending++;
-  if(c->video_id[0] && !video_leave(c->app, c->video_id, &c->video, true)) c->pending++;
+  if(c->video && c->video->id[0] && !video_leave(c->app, c->video->id, &c->video->waiter, true)) c->pending++;
   pictures_leave(c->pictures);
   c->pictures = NULL;
   pump_timer_off(c->ap->pump, &c->timer);
@@ -716,8 +728,9 @@ static void chat_start_legs(struct chat *c)
 
 static void chat_video_done(struct video_waiter *w)
 {
-  struct chat *c = (struct chat *)((char *)w - offsetof(struct chat, video));
-  c->video_id[0] = 0;
+  struct chat_video *v = (struct chat_video *)((char *)w - offsetof(struct chat_video, waiter));
+  struct chat *c = v->chat;
+  v->id[0] = 0;
   if(c->ended) {
     chat_came(c);
     return;
@@ -745,10 +758,10 @@ static void chat_start_video(struct chat *c)
   struct q_error e = Q_ERROR_NONE;
   struct video_order o = { .model_id = str_z(c->model_id), .shown_model = str_z(c->shown_model), .prompt = strbuf_str(&c->prompt),
                            .size = c->want.size, .key_id = STR_NONE, .request_id = c->request_id };
-  c->video = (struct video_waiter){ .done = chat_video_done, .pump = c->ap->pump };
+  c->video->waiter = (struct video_waiter){ .done = chat_video_done, .pump = c->ap->pump };
   if(c->stream) c->commit_ms = chat_now(c) + c->config->sse_early_headers_ms;
-  if(video_start(c->app, &o, &c->video, c->video_id, &e)) {
-    c->video_id[0] = 0;
+  if(video_start(c->app, &o, &c->video->waiter, c->video->id, &e)) {
+    c->video->id[0] = 0;
     chat_fail(c, &e);
   } else {
     chat_arm(c);
