@@ -340,6 +340,7 @@ void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry)
   for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_drain_pump);
   videos_drain(a->videos);
   app_wait(a, grace_ms, hurry, app_open_answers);
+  atomic_store(&a->ending, true);
   for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_end_chats);
   if(app_open_answers(a)) app_wait(a, 500, hurry, app_open_answers); /* the last bytes of the errors */
   app_on_pump(&a->pumps[0], app_end_videos);
@@ -357,6 +358,7 @@ void app_destroy(struct app *a)
 {
   if(!a) return;
   atomic_store(&a->draining, true);
+  atomic_store(&a->ending, true);
   if(a->videos) videos_end(a->videos);
   jobs_destroy(a->fetch_jobs); /* a download that ends starts an upload */
   jobs_destroy(a->upload_jobs);

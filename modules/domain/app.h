@@ -79,7 +79,8 @@ struct app {
   int pump_n;
   char made_key[KEYS_TEXT]; /* the admin key if one was made at this start: main shows it once and wipes it */
   int64_t started_ms;      /* wall clock */
-  atomic_bool draining;
+  atomic_bool draining;    /* no new work */
+  atomic_bool ending;      /* the grace is over: nor is any finished that blocks */
   atomic_int chats_open;   /* chats on all pumps */
   struct app_counts counts;
 

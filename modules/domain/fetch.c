@@ -69,7 +69,7 @@ struct fetch_run {
 static bool fetch_go_on(void *ctx, const struct strbuf *body)
 {
   struct fetch_run *r = ctx;
-  return !atomic_load(&r->app->draining) && (!r->go_on || r->go_on(r->ctx, body));
+  return !atomic_load(&r->app->ending) && (!r->go_on || r->go_on(r->ctx, body));
 }
 
 /* Whether this URL may be fetched at all. *public_only: the address has to be looked at, too. */
@@ -106,7 +106,7 @@ static enum q_status fetch_failed(const struct fetch_run *r, const struct url *u
     return status_fail(e, Q_BAD_MEDIA, NULL, "%.*s did not give it within %lld s.", STR_F(u->host),
                        (long long)(r->want->deadline_ms + 999) / 1000);
   case Q_CLIENT_GONE:
-    if(atomic_load(&r->app->draining)) return status_fail(e, Q_SHUTDOWN, NULL, "The gateway is shutting down.");
+    if(atomic_load(&r->app->ending)) return status_fail(e, Q_SHUTDOWN, NULL, "The gateway is shutting down.");
     return st;
   case Q_NOMEM:
   case Q_PROXY: /* the way is ours, not the client's */

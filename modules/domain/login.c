@@ -11,6 +11,7 @@
 
 enum {
   LOGIN_CALL_MS = 10 * 1000,
+  LOGIN_PAUSE_S = 1,             /* of a place among those who sign in, while others wait for one */
   LOGIN_TRIES = 4,               /* of one call on transport trouble, 1, 2, 4 s apart */
   LOGIN_BODY_MAX = 1024 * 1024,
   LOGIN_GRANTS = 2,              /* at once; a device flow may take minutes and must not hold up sign-ins */
@@ -328,6 +329,14 @@ static enum q_status login_web(struct login *l, struct login_run *run)
   return st;
 }
 
+/* Whether sign-ins wait for their turn. With the lock held. */
+static bool login_waits(const struct login *l)
+{
+  const struct login_run *r = l->runs;
+  while(r && (r->started || r->grant)) r = r->next;
+  return r != NULL;
+}
+
 static void login_job(struct job *j)
 {
   struct login_run *run = (struct login_run *)((char *)j - offsetof(struct login_run, job));
@@ -341,9 +350,15 @@ static void login_job(struct job *j)
       *at = run->next;
       break;
     }
+  login_answer_waiters(run->waiters, st);
+  if(!run->grant && login_waits(l) && !atomic_load(&a->draining)) { /* a crowd of sign-ins from one address looks like an attack */
+    struct timespec pause = { LOGIN_PAUSE_S, 0 };
+    pthread_mutex_unlock(&l->lock);
+    nanosleep(&pause, NULL);
+    pthread_mutex_lock(&l->lock);
+  }
   if(run->grant) l->started_grants--;
   else l->started--;
-  login_answer_waiters(run->waiters, st);
   login_pump(l);
   pthread_mutex_unlock(&l->lock);
   pool_unkeep(a->pool, run->account);

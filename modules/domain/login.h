@@ -1,7 +1,7 @@
 /* login.h - signs accounts in and renews their tokens: one renewal at a time per account, a few at once in all.
  *
  * Threads: locked. The work is done in jobs; results come to the waiter's pump.
- * Time:    a renewal that cannot start within BATCH_LOGIN_CONCURRENCY waits its turn; one sign-in call has 10 s, retried
+ * Time:    a renewal that cannot start within BATCH_LOGIN_CONCURRENCY waits its turn, a place is given on after a second; one sign-in call has 10 s, retried
  *          after 1, 2, 4 s on transport trouble. After "too many sign-ins" none is tried for 60 s.
  * Memory:  a waiter is embedded in its owner until its result came or login_leave() was true. */
 #ifndef Q2A_DOMAIN_LOGIN_H

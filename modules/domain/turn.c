@@ -736,6 +736,15 @@ static bool turn_file_refused(struct turn *t, enum q_status st, const char *word
   return st == Q_UP_BODY && t->want.files && t->up_done && !t->up_again && t->lease_busy && str_ifind(str_z(words), S("file")) >= 0;
 }
 
+/* When it is worth coming back: what the pool knows after this turn was booked. */
+static void turn_when(struct turn *t, struct q_error *e)
+{
+  struct q_error why = Q_ERROR_NONE;
+  if(e->retry_after_s || status_row(e->st)->http != 429) return;
+  pool_reason(turn_app(t)->pool, t->waiter.want.feature, turn_wall(t), &why);
+  e->retry_after_s = why.retry_after_s;
+}
+
 static void turn_trouble(struct turn *t, enum q_status st, const char *words, int wait_s)
 {
   struct q_error e;
@@ -782,6 +791,8 @@ static void turn_trouble(struct turn *t, enum q_status st, const char *words, in
   }
   turn_leave_upstream(t);
   turn_release(t, st, own, wait_s);
+  turn_when(t, &e);
+  turn_when(t, &t->best);
   if(t->sent) turn_fail(t, &e);
   else turn_fail(t, &t->best);
 }

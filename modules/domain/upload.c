@@ -245,7 +245,7 @@ void upload_go(struct upload_run *r, int k)
   struct upload_item *i = &r->set->items[k];
   struct upload_known known;
   if(r->posted) return;
-  if(atomic_load(&r->app->draining)) {
+  if(atomic_load(&r->app->ending)) {
     upload_fail(r, i, Q_SHUTDOWN, "", 0);
     return;
   }
@@ -401,7 +401,7 @@ void upload_forget(struct app *a, const struct lease *who, struct upload_set *se
     if(f) memcpy(f->sigs[f->n++], set->items[k].sig, UPLOAD_SIG);
   }
   /* Without the job the file is overwritten by the next upload. */
-  bool job = f && f->n && upload_cache_on_disk(u->cache) && !atomic_load(&a->draining);
+  bool job = f && f->n && upload_cache_on_disk(u->cache) && !atomic_load(&a->ending);
   if(job) {
     f->job.fn = upload_forget_job;
     f->owner = u;

@@ -24,7 +24,7 @@ struct upload_put_answer { int status; struct strbuf body; struct trouble t; };
 
 static bool upload_put_alive(const struct upload_put *p)
 {
-  return !atomic_load(&p->app->draining) && p->go_on(p->ctx);
+  return !atomic_load(&p->app->ending) && p->go_on(p->ctx);
 }
 
 static bool upload_put_watch(void *ctx, const struct strbuf *body)
@@ -35,7 +35,7 @@ static bool upload_put_watch(void *ctx, const struct strbuf *body)
 
 static enum q_status upload_put_left(const struct upload_put *p)
 {
-  return atomic_load(&p->app->draining) ? Q_SHUTDOWN : Q_CLIENT_GONE;
+  return atomic_load(&p->app->ending) ? Q_SHUTDOWN : Q_CLIENT_GONE;
 }
 
 /* False: given up meanwhile. */

@@ -225,7 +225,7 @@ static bool no(void *ctx, const struct strbuf *body)
 static void *drain(void *arg)
 {
   fakeup_nap(300);
-  atomic_store(&((struct app *)arg)->draining, true);
+  atomic_store(&((struct app *)arg)->ending, true);
   return NULL;
 }
 
