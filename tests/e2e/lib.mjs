@@ -1,7 +1,8 @@
 // lib.mjs - starts the fake upstream and the static binary, talks to both, counts checks.
 // A test file ends with `await done()`, which stops what it started and prints "N passed, N failed".
+// With Q2A_NAMES=file each test leaves a line there when it ends: "ok NAME" or "FAILED NAME".
 import { spawn, execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,14 +16,20 @@ let passed = 0, failed = 0;
 
 export const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
+function tell(word, name) {
+  if (process.env.Q2A_NAMES) appendFileSync(process.env.Q2A_NAMES, `${word} ${name.replace(/\s+/g, ' ')}\n`);
+}
+
 export async function test(name, fn) {
   const begin = Date.now();
   try {
     await fn();
     passed++;
+    tell('ok', name);
     if (process.env.Q2A_TIMES) console.log(`${Date.now() - begin} ms: ${name}`);
   } catch (e) {
     failed++;
+    tell('FAILED', name);
     console.log(`FAILED ${name}: ${e.stack || e}`);
   }
 }
