@@ -127,7 +127,7 @@ test: setup-test all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(B)/tools/lint $(CHECK_BIN) $(UNIT_BIN) clang-check
 	@rm -f $(B)/results.*
 	@tests/run.sh $(B)/results.test tests/lint.sh $(CHECK_BIN) $(UNIT_BIN) $(sort $(wildcard tests/*.test.sh)) tests/fake/selftest.sh tests/fake/speed.sh \
-	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) tests/bench/streams.sh
+	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) tests/bench/streams.sh tests/spec.sh
 torture: setup-test all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN) $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/check/qwen2api
 	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh))

@@ -12,23 +12,9 @@ struct anthropic { /* one reading */
 
 /* ---- what has no effect ---- */
 
-static bool anthropic_named(struct str list, struct str name)
-{
-  while(list.n)
-    if(str_eq(str_cut(&list, ','), name)) return true;
-  return false;
-}
-
 enum q_status anthropic_ignore(struct arena *a, struct chat_req *r, const char *group, struct str name, struct q_error *e)
 {
-  char full[96];
-  if(name.n == 0 || name.n > 60) return Q_OK;
-  for(size_t i = 0; i < name.n; i++) {
-    char c = name.p[i];
-    if(!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.')) return Q_OK;
-  }
-  snprintf(full, sizeof full, "%s%s%.*s", group ? group : "", group ? "." : "", STR_F(name));
-  return anthropic_named(r->ignored, str_z(full)) ? Q_OK : in_ignore(a, r, full, e);
+  return in_ignore_member(a, r, group, name, e);
 }
 
 /* The members of an object that are not in the list are named. */

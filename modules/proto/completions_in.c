@@ -76,6 +76,7 @@ enum q_status completions_in(struct arena *a, const struct json *body, int n_max
   if(!st) st = in_max_tokens(r, json_get(body, "max_tokens"), "max_tokens", e);
   if(!st) st = in_count(r, json_get(body, "n"), "n", n_max, e);
   if(!st) st = in_ignored(a, body, completions_idle, (int)(sizeof completions_idle / sizeof completions_idle[0]), r, e);
+  if(!st) st = IN_REST(a, body, NULL, r, e, "model", "prompt", "suffix", "echo", "best_of", "stream", "stream_options", "stop", "max_tokens", "n");
   if(!st) st = in_check(r, "prompt", e);
   return st;
 }

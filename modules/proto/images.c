@@ -114,6 +114,8 @@ static enum q_status images_fields(struct arena *a, const struct json *body, boo
   if(!st) st = in_size(r, json_get(body, "size"), "size", e);
   if(!st) st = images_format(body, in, e);
   if(!st) st = in_ignored(a, body, idle, (int)(sizeof idle / sizeof idle[0]), r, e);
+  if(!st) st = edit ? IN_REST(a, body, NULL, r, e, "model", "prompt", "n", "size", "response_format", "image", "image[]", "images", "images[]")
+                    : IN_REST(a, body, NULL, r, e, "model", "prompt", "n", "size", "response_format");
   if(st) return st;
   st = images_prompt(body, prompt, e);
   if(st != Q_MISSING || !edit) return st;

@@ -134,6 +134,37 @@ enum q_status in_ignore(struct arena *a, struct chat_req *r, const char *name, s
   return Q_OK;
 }
 
+static bool in_named(struct str list, struct str name)
+{
+  while(list.n)
+    if(str_eq(str_cut(&list, ','), name)) return true;
+  return false;
+}
+
+enum q_status in_ignore_member(struct arena *a, struct chat_req *r, const char *group, struct str name, struct q_error *e)
+{
+  char full[96];
+  if(name.n == 0 || name.n > 60) return Q_OK;
+  for(size_t i = 0; i < name.n; i++) {
+    char c = name.p[i];
+    if(!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.')) return Q_OK;
+  }
+  snprintf(full, sizeof full, "%s%s%.*s", group ? group : "", group ? "." : "", STR_F(name));
+  return in_named(r->ignored, str_z(full)) ? Q_OK : in_ignore(a, r, full, e);
+}
+
+enum q_status in_rest(struct arena *a, const struct json *object, const char *group, const char *const *known, int n, struct chat_req *r,
+                      struct q_error *e)
+{
+  enum q_status st = Q_OK;
+  for json_each(m, object) {
+    bool read = json_absent(m);
+    for(int i = 0; i < n && !read; i++) read = str_eq(m->key, str_z(known[i]));
+    if(!st && !read) st = in_ignore_member(a, r, group, m->key, e);
+  }
+  return st;
+}
+
 enum q_status in_ignored(struct arena *a, const struct json *body, const struct in_idle *v, int n, struct chat_req *r, struct q_error *e)
 {
   enum q_status st = Q_OK;

@@ -32,6 +32,13 @@ enum q_status in_ignored(struct arena *a, const struct json *body, const struct 
                          struct q_error *e) Q_MUST_USE;
 /* One more name at the end of r->ignored; what finds no room is left out. */
 enum q_status in_ignore(struct arena *a, struct chat_req *r, const char *name, struct q_error *e) Q_MUST_USE;
+/* The same for a name that the client made: "group.name" (group may be NULL), once; one that does not fit a header is left out. */
+enum q_status in_ignore_member(struct arena *a, struct chat_req *r, const char *group, struct str name, struct q_error *e) Q_MUST_USE;
+/* Names the members of an object that are not null and not among the n known ones. */
+enum q_status in_rest(struct arena *a, const struct json *object, const char *group, const char *const *known, int n, struct chat_req *r,
+                      struct q_error *e) Q_MUST_USE;
+#define IN_REST(a, object, group, r, e, ...) in_rest((a), (object), (group), (const char *const[]){ __VA_ARGS__ }, \
+                                                     (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)), (r), (e))
 
 /* A part list under construction: messages of every protocol are built with it. */
 struct in_parts { struct chat_part *v; int n, cap; struct arena *arena; };

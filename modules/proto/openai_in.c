@@ -256,7 +256,8 @@ static enum q_status openai_tools(struct arena *a, const struct json *body, stru
   const struct json *list = old ? functions : tools;
   enum q_status st = Q_OK;
   int i = 0;
-  if(!json_absent(list) && !json_is(list, JSON_ARRAY)) return in_type(e, old ? "functions" : "tools", "an array");
+  if(!json_absent(tools) && !json_is(tools, JSON_ARRAY)) return in_type(e, "tools", "an array");
+  if(!json_absent(functions) && !json_is(functions, JSON_ARRAY)) return in_type(e, "functions", "an array");
   r->functions = old;
   for json_each(t, list) {
     char path[64];
@@ -335,6 +336,23 @@ static enum q_status openai_refusals(const struct json *body, struct q_error *e)
   return Q_OK;
 }
 
+/* All that is left over has no effect, and is told. */
+static enum q_status openai_rest(struct arena *a, const struct json *body, struct chat_req *r, struct q_error *e)
+{
+  const struct json *functions = json_get(body, "functions"), *options = json_get(body, "stream_options"); /* nothing is obfuscated anyway */
+  enum q_status st = IN_REST(a, options, "stream_options", r, e, "include_usage",
+                             json_true(json_get(options, "include_obfuscation")) ? "" : "include_obfuscation");
+  if(!st && !r->functions && json_is(functions, JSON_ARRAY) && functions->count) st = in_ignore(a, r, "functions", e); /* tools came as well */
+  if(!st && !json_absent(json_get(body, r->functions ? "tool_choice" : "function_call")))
+    st = in_ignore(a, r, r->functions ? "tool_choice" : "function_call", e);
+  if(!st) st = IN_REST(a, json_get(body, "reasoning"), "reasoning", r, e, "effort");
+  if(st) return st;
+  return IN_REST(a, body, NULL, r, e, "model", "messages", "stream", "stream_options", "enable_thinking", "thinking_budget", "reasoning_effort",
+                 "reasoning", "thinking", "chat_template_kwargs", "extra_body", "include_reasoning", "reasoning_format", "enable_search",
+                 "web_search_options", "search", "chat_type", "size", "aspect_ratio", "tools", "tool_choice", "parallel_tool_calls", "functions",
+                 "function_call", "response_format", "stop", "max_tokens", "max_completion_tokens", "n", "modalities", "audio");
+}
+
 enum q_status openai_in(struct arena *a, const struct json *body, int n_max, struct chat_req *r, struct q_error *e)
 {
   bool found, on = true;
@@ -364,6 +382,7 @@ enum q_status openai_in(struct arena *a, const struct json *body, int n_max, str
   if(!st) st = in_size(r, json_get(body, "size"), "size", e);
   if(!st) st = in_size(r, json_get(body, "aspect_ratio"), "aspect_ratio", e);
   if(!st) st = in_ignored(a, body, openai_idle, (int)(sizeof openai_idle / sizeof openai_idle[0]), r, e);
+  if(!st) st = openai_rest(a, body, r, e);
   if(!st) st = in_check(r, "messages", e);
   return st;
 }

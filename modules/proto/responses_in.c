@@ -463,6 +463,18 @@ static enum q_status responses_instructions(struct responses_reader *rd, const s
   return m && !chat_msg_set_text(m, text, rd->arena) ? Q_OK : in_no_memory(rd->e);
 }
 
+/* All that is left over has no effect, and is told. */
+static enum q_status responses_rest(struct arena *a, const struct json *body, struct chat_req *r, struct q_error *e)
+{
+  enum q_status st = IN_REST(a, json_get(body, "text"), "text", r, e, "format");
+  const struct json *options = json_get(body, "stream_options"); /* nothing is obfuscated anyway */
+  if(!st) st = IN_REST(a, options, "stream_options", r, e, json_true(json_get(options, "include_obfuscation")) ? "" : "include_obfuscation");
+  if(!st) st = IN_REST(a, json_get(body, "reasoning"), "reasoning", r, e, "effort", "summary");
+  if(st) return st;
+  return IN_REST(a, body, NULL, r, e, "model", "input", "instructions", "stream", "stream_options", "store", "previous_response_id", "reasoning", "tools",
+                 "tool_choice", "parallel_tool_calls", "text", "max_output_tokens", "include", "metadata", "background", "conversation", "prompt");
+}
+
 enum q_status responses_previous(const struct json *body, struct str *id, struct q_error *e)
 {
   *id = STR_NONE;
@@ -494,11 +506,11 @@ enum q_status responses_in(struct arena *a, const struct json *body, const struc
   if(!st) st = in_bool(body, "parallel_tool_calls", &found, &on, e);
   if(!st && found) r->one_call = !on;
   if(!st) st = responses_format(body, r, e);
-  if(!st && !json_absent(json_path(body, "text.verbosity"))) st = in_ignore(a, r, "text.verbosity", e);
   if(!st) st = in_max_tokens(r, json_get(body, "max_output_tokens"), "max_output_tokens", e);
   if(!st) st = responses_include(&rd, json_get(body, "include"), w);
   if(!st && !json_absent(metadata) && !json_is(metadata, JSON_OBJECT)) st = in_type(e, "metadata", "an object");
   if(!st) st = in_ignored(a, body, responses_idle, (int)(sizeof responses_idle / sizeof responses_idle[0]), r, e);
+  if(!st) st = responses_rest(a, body, r, e);
   if(!st) st = in_check(r, "input", e);
   if(items) strbuf_addc(items, ']');
   return st;

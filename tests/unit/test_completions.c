@@ -62,7 +62,7 @@ static void t_accepted(void)
   CHECK(r.n == 2 && r.stream && r.max_tokens == 9 && r.stop_n == 2 && r.include_usage == USAGE_YES && r.hide_reasoning);
   CHECK_STR(r.ignored, S(""));
   CHECK(!read_it(&a, "{" P ",\"temperature\":1,\"top_p\":1,\"seed\":1,\"presence_penalty\":0,\"frequency_penalty\":0,\"logit_bias\":{},\"logprobs\":3,\"user\":\"u\",\"brand_new\":1}", &r, &e));
-  CHECK_STR(r.ignored, S("temperature,top_p,seed,presence_penalty,frequency_penalty,logit_bias,logprobs,user"));
+  CHECK_STR(r.ignored, S("temperature,top_p,seed,presence_penalty,frequency_penalty,logit_bias,logprobs,user,brand_new"));
   arena_free(&a);
 }
 

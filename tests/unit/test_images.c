@@ -2,6 +2,7 @@
 #include "proto/images.h"
 
 #include "t.h"
+#include "walk.h"
 
 struct row { const char *name, *body; bool edit; enum q_status st; const char *param; };
 static const struct row rows[] = {
@@ -186,4 +187,92 @@ static void t_5_1_answers(void)
   strbuf_free(&b);
 }
 
-T_MAIN(T(t_requests), T(t_5_2_all_shapes_of_images), T(t_5_2_forms), T(t_5_1_models_and_formats), T(t_5_1_ignored_fields_are_named), T(t_5_1_long_prompts), T(t_5_1_answers))
+/* ---- api 5.1 and 5.2, field by field ---- */
+
+static const char *const fields_5_1[] = {
+  "prompt", "model", "n", "size", "response_format", "quality", "style", "background", "moderation", "output_format", "output_compression", "user",
+  "stream", "partial_images", "anything", NULL,
+};
+#define NEW(got) "kind=t2i" got
+static const struct walk_row rows_5_1[] = {
+  { "prompt", "\"\"", "!missing_required_parameter prompt" },
+  { "prompt", "7", "!invalid_type prompt" },
+  { "model", "\"qwen3-max-image\"", "model=qwen3-max-image kind=t2i" },
+  { "model", "\"dall-e-3\"", "model=dall-e-3 kind=t2i any-model" },
+  { "model", "\"gpt-image-1\"", "model=gpt-image-1 kind=t2i inline any-model" },
+  { "model", "[]", "!invalid_type model" },
+  { "n", "1", NEW("") },
+  { "n", "4", "kind=t2i n=4" },
+  { "n", "\"2\"", "kind=t2i n=2" },
+  { "n", "5", "!invalid_value n" },
+  { "size", "\"1792x1024\"", NEW(" size=16:9") },
+  { "size", "\"auto\"", NEW("") },
+  { "size", "\"big\"", "!invalid_size size" },
+  { "response_format", "\"url\"", NEW("") },
+  { "response_format", "\"b64_json\"", NEW(" inline") },
+  { "response_format", "\"png\"", "!invalid_value response_format" },
+  { "quality", "\"hd\"", NEW(" ignored=quality") },
+  { "style", "\"vivid\"", NEW(" ignored=style") },
+  { "background", "\"auto\"", NEW(" ignored=background") },
+  { "moderation", "\"low\"", NEW(" ignored=moderation") },
+  { "output_format", "\"png\"", NEW(" ignored=output_format") },
+  { "output_compression", "5", NEW(" ignored=output_compression") },
+  { "user", "\"u\"", NEW(" ignored=user") },
+  { "stream", "true", NEW(" ignored=stream") },
+  { "partial_images", "2", NEW(" ignored=partial_images") },
+  { "anything", "[]", NEW(" ignored=anything") },
+};
+static const char *const fields_5_2[] = { "image", "images", "prompt", "mask", "model", "size", "n", "response_format", "input_fidelity", "anything", NULL };
+#define EDIT(got) "kind=edit" got
+static const struct walk_row rows_5_2[] = {
+  { "image", "[\"https://h/1.png\",\"https://h/2.png\"]", EDIT(" pictures=2") },
+  { "image", "{\"file_id\":\"f\"}", "!unsupported_parameter image" },
+  { "images", "[{\"image_url\":\"https://h/2.png\"}]", EDIT(" pictures=2") }, /* with the one of the least request */
+  { "images", "[5]", "!invalid_type images[0]" },
+  { "prompt", "\"blue\"", EDIT(" pictures=1 prompt=blue") },
+  { "prompt", "7", "!invalid_type prompt" },
+  { "mask", "\"https://h/m.png\"", "!unsupported_parameter mask" },
+  { "model", "\"qwen3-max\"", "model=qwen3-max kind=edit pictures=1" },
+  { "size", "\"9:16\"", EDIT(" size=9:16 pictures=1") },
+  { "n", "2", EDIT(" n=2 pictures=1") },
+  { "n", "0", "!invalid_value n" },
+  { "response_format", "\"b64_json\"", EDIT(" inline pictures=1") },
+  { "input_fidelity", "\"high\"", EDIT(" ignored=input_fidelity pictures=1") },
+  { "anything", "1", EDIT(" ignored=anything pictures=1") },
+};
+
+static enum q_status walk_images(struct arena *a, const struct json *body, bool edit, struct strbuf *shown, struct q_error *e)
+{
+  struct images_in in;
+  enum q_status st = images_in(a, body, NULL, edit, &in, e);
+  if(st) return st;
+  walk_show(&in.req, shown);
+  if(in.inline_data) strbuf_lit(shown, " inline");
+  if(in.any_model) strbuf_lit(shown, " any-model");
+  if(edit) strbuf_fmt(shown, " pictures=%d", in.req.msgs[0].part_n - 1);
+  struct str prompt = in.req.msgs[0].parts[0].text;
+  if(edit && !str_starts(prompt, S("Make a refined"))) strbuf_fmt(shown, " prompt=%.*s", STR_F(prompt));
+  return Q_OK;
+}
+
+static enum q_status walk_new(struct arena *a, const struct json *body, struct strbuf *shown, struct q_error *e)
+{
+  return walk_images(a, body, false, shown, e);
+}
+
+static enum q_status walk_edit(struct arena *a, const struct json *body, struct strbuf *shown, struct q_error *e)
+{
+  return walk_images(a, body, true, shown, e);
+}
+
+static void t_5_1_every_field(void)
+{
+  WALK("\"prompt\":\"a cat\"", fields_5_1, rows_5_1, walk_new, NEW(""));
+}
+
+static void t_5_2_every_field(void)
+{
+  WALK("\"image\":\"https://h/1.png\"", fields_5_2, rows_5_2, walk_edit, EDIT(" pictures=1"));
+}
+
+T_MAIN(T(t_5_1_every_field), T(t_5_2_every_field), T(t_requests), T(t_5_2_all_shapes_of_images), T(t_5_2_forms), T(t_5_1_models_and_formats), T(t_5_1_ignored_fields_are_named), T(t_5_1_long_prompts), T(t_5_1_answers))

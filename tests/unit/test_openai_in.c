@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "t.h"
+#include "walk.h"
 
 #define M "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 static const struct { const char *name, *body; enum q_status st; const char *param; } bad[] = {
@@ -72,7 +73,7 @@ static void t_accepted(void)
                          "\"tools\":[],\"response_format\":{\"type\":\"text\"},\"temperature\":0.7,\"top_p\":null,\"seed\":\"4\",\"logit_bias\":{},\"user\":\"u\",\"unknown\":[1]}", &r, &e));
   CHECK_STR(r.model, S("qwen"));
   CHECK(r.stream && r.include_usage == USAGE_YES && r.stop_n == 2 && r.max_tokens == 40);
-  CHECK_STR(r.ignored, S("temperature,seed,logit_bias,user"));
+  CHECK_STR(r.ignored, S("temperature,seed,logit_bias,user,unknown"));
   CHECK(!read_it(&a, "{" M ",\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"none\",\"max_tokens\":100000}", &r, &e));
   CHECK_INT(r.max_tokens, 0); /* above every model's bound: no limit */
   CHECK(!read_it(&a, "{" M ",\"enable_search\":true}", &r, &e) && r.search);
@@ -283,4 +284,163 @@ static void t_media(void)
   }
 }
 
-T_MAIN(T(t_refused), T(t_accepted), T(t_null_is_absent), T(t_any_type), T(t_switches), T(t_out_of_memory), T(t_thinking), T(t_messages), T(t_media))
+/* ---- api 3.1, field by field ---- */
+
+#define FN(name) "{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
+static const char *const fields_3_1[] = {
+  "model", "messages", "stream", "stream_options.include_usage", "stream_options.include_obfuscation", "enable_thinking", "thinking_budget",
+  "reasoning_effort", "reasoning.effort", "thinking", "chat_template_kwargs.enable_thinking", "extra_body.enable_thinking", "include_reasoning",
+  "reasoning_format", "enable_search", "web_search_options", "search", "chat_type", "size", "aspect_ratio", "tools", "tool_choice",
+  "parallel_tool_calls", "functions", "function_call", "response_format", "stop", "max_tokens", "max_completion_tokens", "n", "user", "metadata",
+  "store", "safety_identifier", "prompt_cache_key", "service_tier", "verbosity", "prediction", "temperature", "top_p", "top_k", "min_p", "seed",
+  "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "logprobs", "top_logprobs", "modalities", "audio", "anything", NULL,
+};
+static const struct walk_row rows_3_1[] = {
+  { "model", "\" qwen3-max \"", "model=qwen3-max" },
+  { "model", "7", "!invalid_type model" },
+  { "messages", "[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},{\"role\":\"user\",\"content\":\"c\"}]", "turns=3" },
+  { "messages", "[]", "!missing_required_parameter messages" },
+  { "messages", "null", "!missing_required_parameter messages" },
+  { "stream", "true", "stream" },
+  { "stream", "\"true\"", "stream" },
+  { "stream", "\"false\"", "" },
+  { "stream", "2", "!invalid_type stream" },
+  { "stream_options", "[]", "!invalid_type stream_options" },
+  { "stream_options.include_usage", "true", "usage=yes" },
+  { "stream_options.include_usage", "false", "usage=no" },
+  { "stream_options.include_usage", "\"maybe\"", "!invalid_type stream_options.include_usage" },
+  { "stream_options.include_obfuscation", "false", "" },
+  { "stream_options.include_obfuscation", "true", "ignored=stream_options.include_obfuscation" },
+  { "enable_thinking", "true", "think=on" },
+  { "enable_thinking", "\"false\"", "think=off" },
+  { "enable_thinking", "{}", "!invalid_type enable_thinking" },
+  { "thinking_budget", "500", "budget=500" },
+  { "thinking_budget", "0", "budget=1" },
+  { "thinking_budget", "\"1000000\"", "budget=81920" },
+  { "thinking_budget", "\"all\"", "!invalid_type thinking_budget" },
+  { "reasoning_effort", "\"none\"", "think=off" },
+  { "reasoning_effort", "\"minimal\"", "think=on budget=1024" },
+  { "reasoning_effort", "\"low\"", "think=on budget=4096" },
+  { "reasoning_effort", "\"medium\"", "think=on budget=16384" },
+  { "reasoning_effort", "\"high\"", "think=on budget=38912" },
+  { "reasoning_effort", "\"xhigh\"", "think=on budget=81920" },
+  { "reasoning_effort", "\"max\"", "think=on budget=81920" },
+  { "reasoning_effort", "\"some\"", "!invalid_value reasoning_effort" },
+  { "reasoning.effort", "\"low\"", "think=on budget=4096" },
+  { "reasoning.effort", "5", "!invalid_value reasoning.effort" },
+  { "reasoning.exclude", "true", "ignored=reasoning.exclude" },
+  { "thinking", "{\"type\":\"enabled\",\"budget_tokens\":2000}", "think=on budget=2000" },
+  { "thinking", "{\"type\":\"disabled\"}", "think=off" },
+  { "thinking", "{\"type\":\"maybe\"}", "!invalid_value thinking.type" },
+  { "chat_template_kwargs.enable_thinking", "true", "think=on" },
+  { "extra_body.enable_thinking", "false", "think=off" },
+  { "include_reasoning", "false", "hidden" },
+  { "include_reasoning", "true", "" },
+  { "reasoning_format", "\"field\"", "as=field" },
+  { "reasoning_format", "\"tags\"", "as=tags" },
+  { "reasoning_format", "\"none\"", "as=none" },
+  { "reasoning_format", "\"raw\"", "!invalid_value reasoning_format" },
+  { "enable_search", "true", "search" },
+  { "enable_search", "false", "" },
+  { "enable_search", "\"where\"", "!invalid_type enable_search" },
+  { "web_search_options", "{}", "search" },
+  { "web_search_options", "{\"search_context_size\":\"low\"}", "search" },
+  { "search", "{}", "search" },
+  { "search", "true", "search" },
+  { "chat_type", "\"t2t\"", "kind=t2t" },
+  { "chat_type", "\"search\"", "kind=search" },
+  { "chat_type", "\"t2i\"", "kind=t2i" },
+  { "chat_type", "\"image_edit\"", "kind=edit" },
+  { "chat_type", "\"t2v\"", "kind=t2v" },
+  { "chat_type", "\"deep_research\"", "!unsupported_parameter chat_type" },
+  { "chat_type", "\"t2x\"", "!invalid_value chat_type" },
+  { "size", "\"16:9\"", "size=16:9" },
+  { "size", "\"1024x1536\"", "size=3:4" },
+  { "size", "\"auto\"", "" },
+  { "size", "\"huge\"", "!invalid_size size" },
+  { "aspect_ratio", "\"9:16\"", "size=9:16" },
+  { "aspect_ratio", "\"9\"", "!invalid_size aspect_ratio" },
+  { "tools", "[]", "" },
+  { "tools", "[" FN("f") "," FN("g") "]", "tools=f,g" },
+  { "tools", "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true}}]", "tools=f!" },
+  { "tools", "[{\"type\":\"retrieval\"}]", "!unsupported_parameter tools[0]" },
+  { "tools", "{}", "!invalid_type tools" },
+  { "tool_choice", "\"none\"", "" },
+  { "tool_choice", "\"none\",\"tools\":[" FN("f") "]", "" }, /* there are no tools then */
+  { "tool_choice", "\"auto\",\"tools\":[" FN("f") "]", "tools=f" },
+  { "tool_choice", "\"required\",\"tools\":[" FN("f") "]", "tools=f choice=required" },
+  { "tool_choice", "{\"type\":\"function\",\"function\":{\"name\":\"g\"}},\"tools\":[" FN("f") "," FN("g") "]", "tools=g choice=named" },
+  { "tool_choice", "{\"type\":\"function\",\"function\":{\"name\":\"h\"}},\"tools\":[" FN("f") "," FN("g") "]", "!invalid_value tool_choice" },
+  { "tool_choice", "{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"required\",\"tools\":[" FN("g") "]}},\"tools\":[" FN("f") "," FN("g") "]",
+    "tools=g choice=required" },
+  { "tool_choice", "\"required\"", "!invalid_value tool_choice" },
+  { "tool_choice", "7", "!invalid_value tool_choice" },
+  { "parallel_tool_calls", "false", "one" },
+  { "parallel_tool_calls", "true", "" },
+  { "parallel_tool_calls", "\"few\"", "!invalid_type parallel_tool_calls" },
+  { "functions", "[{\"name\":\"f\"}]", "tools=f one functions" },
+  { "functions", "\"f\"", "!invalid_type functions" },
+  { "functions", "[{\"name\":\"f\"}],\"tools\":[" FN("g") "]", "tools=g ignored=functions" },
+  { "functions", "[{\"name\":\"f\"}],\"tool_choice\":\"auto\"", "tools=f one functions ignored=tool_choice" },
+  { "function_call", "{\"name\":\"f\"},\"functions\":[{\"name\":\"f\"},{\"name\":\"g\"}]", "tools=f choice=named one functions" },
+  { "function_call", "{\"name\":\"f\"}", "ignored=function_call" },
+  { "response_format", "{\"type\":\"text\"}", "" },
+  { "response_format", "{\"type\":\"json_object\"}", "format=json" },
+  { "response_format", "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{}}}", "format=schema" },
+  { "response_format", "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"strict\":true,\"schema\":{}}}", "format=schema!" },
+  { "response_format", "{\"type\":\"json_schema\"}", "!missing_required_parameter response_format.json_schema.schema" },
+  { "response_format", "{\"type\":\"xml\"}", "!invalid_value response_format.type" },
+  { "stop", "\"END\"", "stop=END" },
+  { "stop", "[\"a\",\"\",\"b\"]", "stop=a stop=b" },
+  { "stop", "[7]", "!invalid_type stop" },
+  { "max_tokens", "5", "max=5" },
+  { "max_tokens", "\"5\"", "max=5" },
+  { "max_tokens", "32768", "" },
+  { "max_tokens", "0", "!invalid_value max_tokens" },
+  { "max_completion_tokens", "6", "max=6" },
+  { "max_completion_tokens", "-6", "!invalid_value max_completion_tokens" },
+  { "n", "1", "" },
+  { "n", "3", "n=3" },
+  { "n", "5", "!invalid_value n" },
+  { "user", "\"u\"", "ignored=user" },
+  { "metadata", "{\"a\":\"b\"}", "ignored=metadata" },
+  { "store", "true", "ignored=store" },
+  { "safety_identifier", "\"u\"", "ignored=safety_identifier" },
+  { "prompt_cache_key", "\"k\"", "ignored=prompt_cache_key" },
+  { "service_tier", "\"auto\"", "ignored=service_tier" },
+  { "verbosity", "\"low\"", "ignored=verbosity" },
+  { "prediction", "{\"type\":\"content\",\"content\":\"x\"}", "ignored=prediction" },
+  { "temperature", "0.5", "ignored=temperature" },
+  { "temperature", "\"warm\"", "!invalid_type temperature" },
+  { "top_p", "\"0.5\"", "ignored=top_p" },
+  { "top_p", "[]", "!invalid_type top_p" },
+  { "top_k", "4", "ignored=top_k" },
+  { "min_p", "0", "ignored=min_p" },
+  { "seed", "4", "ignored=seed" },
+  { "presence_penalty", "1", "ignored=presence_penalty" },
+  { "frequency_penalty", "1", "ignored=frequency_penalty" },
+  { "repetition_penalty", "1", "ignored=repetition_penalty" },
+  { "logit_bias", "{\"1\":2}", "ignored=logit_bias" },
+  { "logit_bias", "1", "!invalid_type logit_bias" },
+  { "logprobs", "true", "ignored=logprobs" },
+  { "top_logprobs", "3", "ignored=top_logprobs" },
+  { "modalities", "[\"text\"]", "" },
+  { "modalities", "[\"text\",\"audio\"]", "!unsupported_parameter modalities" },
+  { "audio", "{\"voice\":\"alloy\"}", "!unsupported_parameter audio" },
+  { "anything", "{\"else\":1}", "ignored=anything" },
+};
+
+static enum q_status walk_3_1(struct arena *a, const struct json *body, struct strbuf *shown, struct q_error *e)
+{
+  struct chat_req r;
+  enum q_status st = openai_in(a, body, 4, &r, e);
+  if(!st) walk_show(&r, shown);
+  return st;
+}
+
+static void t_api_3_1_every_field(void)
+{
+  WALK(M, fields_3_1, rows_3_1, walk_3_1, "");
+}
+
+T_MAIN(T(t_api_3_1_every_field), T(t_refused), T(t_accepted), T(t_null_is_absent), T(t_any_type), T(t_switches), T(t_out_of_memory), T(t_thinking), T(t_messages), T(t_media))

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "proto/fold.h"
 #include "t.h"
+#include "walk.h"
 
 #define I "\"input\":\"hi\""
 #define F "{\"type\":\"function\",\"name\":\"f\"}"
@@ -116,7 +117,7 @@ static const struct { const char *name, *more, *ignored; } good[] = {
   { "verbosity", ",\"text\":{\"verbosity\":\"low\"}", "text.verbosity" },
   { "include of other things", ",\"include\":[\"file_search_call.results\",\"reasoning.encrypted_content\"]", "include" },
   { "background false", ",\"background\":false", "" },
-  { "anything else", ",\"brand_new\":{\"a\":1}", "" },
+  { "anything else", ",\"brand_new\":{\"a\":1}", "brand_new" },
   { "image_generation", ",\"tools\":[{\"type\":\"image_generation\"}]", "tools.image_generation" },
   { "file_search", ",\"tools\":[{\"type\":\"file_search\",\"vector_store_ids\":[]}]", "tools.file_search" },
   { "code_interpreter", ",\"tools\":[{\"type\":\"code_interpreter\",\"container\":{\"type\":\"auto\"}}]", "tools.code_interpreter" },
@@ -426,4 +427,102 @@ static void t_out_of_memory(void)
   }
 }
 
-T_MAIN(T(t_refused), T(t_accepted), T(t_switches), T(t_tools), T(t_items), T(t_previous), T(t_echo), T(t_ids_and_shown_items), T(t_out_of_memory))
+/* ---- api 7.2, field by field ---- */
+
+static const char *const fields_7_2[] = {
+  "model", "input", "instructions", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "reasoning.effort",
+  "reasoning.summary", "text.format", "text.verbosity", "max_output_tokens", "previous_response_id", "store", "include", "metadata", "truncation",
+  "prompt_cache_key", "prompt_cache_retention", "service_tier", "user", "safety_identifier", "client_metadata", "temperature", "top_p",
+  "top_logprobs", "presence_penalty", "frequency_penalty", "seed", "max_tool_calls", "context_management", "background", "conversation", "prompt",
+  "anything", NULL,
+};
+static const struct walk_row rows_7_2[] = {
+  { "model", "\" qwen3-max \"", "model=qwen3-max" },
+  { "model", "7", "!invalid_type model" },
+  { "input", "[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},{\"role\":\"user\",\"content\":\"c\"}]", "turns=3" },
+  { "input", "null", "!missing_required_parameter input" },
+  { "instructions", "\"be brief\"", "turns=2" },
+  { "instructions", "[]", "!invalid_type instructions" },
+  { "stream", "true", "stream" },
+  { "stream", "7", "!invalid_type stream" },
+  { "stream_options", "{}", "" },
+  { "stream_options", "{\"include_obfuscation\":false}", "" },
+  { "stream_options", "{\"include_obfuscation\":true}", "ignored=stream_options.include_obfuscation" },
+  { "stream_options", "[]", "!invalid_type stream_options" },
+  { "tools", "[" F ",{\"type\":\"custom\",\"name\":\"c\"},{\"type\":\"web_search\"},{\"type\":\"mcp\",\"server_label\":\"x\"}]", "search tools=f,c ignored=tools.mcp" },
+  { "tools", "{}", "!invalid_type tools" },
+  { "tool_choice", "\"none\",\"tools\":[" F "]", "" },
+  { "tool_choice", "\"required\",\"tools\":[" F "]", "tools=f choice=required" },
+  { "tool_choice", "{\"type\":\"function\",\"name\":\"f\"},\"tools\":[" F "]", "tools=f choice=named" },
+  { "tool_choice", "\"often\"", "!invalid_value tool_choice" },
+  { "parallel_tool_calls", "false", "one" },
+  { "parallel_tool_calls", "true", "" },
+  { "parallel_tool_calls", "7", "!invalid_type parallel_tool_calls" },
+  { "reasoning", "\"low\"", "!invalid_type reasoning" },
+  { "reasoning.effort", "\"low\"", "think=on budget=4096" },
+  { "reasoning.effort", "\"none\"", "think=off" },
+  { "reasoning.effort", "\"huge\"", "!invalid_value reasoning.effort" },
+  { "reasoning.summary", "\"auto\"", "" }, /* there is one summary, and it is shown */
+  { "reasoning.summary", "\"long\"", "!invalid_value reasoning.summary" },
+  { "reasoning.generate_summary", "\"auto\"", "ignored=reasoning.generate_summary" },
+  { "text", "\"json\"", "!invalid_type text" },
+  { "text.format", "{\"type\":\"text\"}", "" },
+  { "text.format", "{\"type\":\"json_object\"}", "format=json" },
+  { "text.format", "{\"type\":\"json_schema\",\"name\":\"n\",\"schema\":{}}", "format=schema" },
+  { "text.format", "{\"type\":\"json_schema\",\"name\":\"n\",\"strict\":true,\"schema\":{}}", "format=schema!" },
+  { "text.format", "{\"type\":\"json_schema\"}", "!missing_required_parameter text.format.schema" },
+  { "text.verbosity", "\"low\"", "ignored=text.verbosity" },
+  { "max_output_tokens", "7", "max=7" },
+  { "max_output_tokens", "0", "!invalid_value max_output_tokens" },
+  { "previous_response_id", "\"resp_1\"", "previous=resp_1" },
+  { "previous_response_id", "7", "!invalid_type previous_response_id" },
+  { "store", "false", "unstored" },
+  { "store", "true", "" },
+  { "store", "7", "!invalid_type store" },
+  { "include", "[\"reasoning.encrypted_content\"]", "encrypted" },
+  { "include", "[\"message.output_text.logprobs\"]", "ignored=include" },
+  { "include", "\"all\"", "!invalid_type include" },
+  { "metadata", "{\"a\":\"b\"}", "" }, /* the answer repeats it: t_echo */
+  { "metadata", "[]", "!invalid_type metadata" },
+  { "truncation", "\"auto\"", "ignored=truncation" },
+  { "prompt_cache_key", "\"k\"", "ignored=prompt_cache_key" },
+  { "prompt_cache_retention", "\"24h\"", "ignored=prompt_cache_retention" },
+  { "service_tier", "\"auto\"", "ignored=service_tier" },
+  { "user", "\"u\"", "ignored=user" },
+  { "safety_identifier", "\"u\"", "ignored=safety_identifier" },
+  { "client_metadata", "{}", "ignored=client_metadata" },
+  { "temperature", "0.5", "ignored=temperature" },
+  { "temperature", "\"warm\"", "!invalid_type temperature" },
+  { "top_p", "0.5", "ignored=top_p" },
+  { "top_logprobs", "2", "ignored=top_logprobs" },
+  { "presence_penalty", "1", "ignored=presence_penalty" },
+  { "frequency_penalty", "1", "ignored=frequency_penalty" },
+  { "seed", "1", "ignored=seed" },
+  { "max_tool_calls", "3", "ignored=max_tool_calls" },
+  { "context_management", "[]", "ignored=context_management" },
+  { "background", "false", "" },
+  { "background", "true", "!unsupported_parameter background" },
+  { "conversation", "\"c\"", "!unsupported_parameter conversation" },
+  { "prompt", "{\"id\":\"p\"}", "!unsupported_parameter prompt" },
+  { "anything", "{\"else\":1}", "ignored=anything" },
+};
+
+static enum q_status walk_7_2(struct arena *a, const struct json *body, struct strbuf *shown, struct q_error *e)
+{
+  struct chat_req r;
+  struct responses_want w;
+  enum q_status st = responses_in(a, body, NULL, &r, &w, NULL, e);
+  if(st) return st;
+  walk_show(&r, shown);
+  if(!w.store) strbuf_lit(shown, " unstored");
+  if(w.encrypted) strbuf_lit(shown, " encrypted");
+  if(w.previous.p) strbuf_fmt(shown, " previous=%.*s", STR_F(w.previous));
+  return Q_OK;
+}
+
+static void t_api_7_2_every_field(void)
+{
+  WALK(I, fields_7_2, rows_7_2, walk_7_2, "");
+}
+
+T_MAIN(T(t_api_7_2_every_field), T(t_refused), T(t_accepted), T(t_switches), T(t_tools), T(t_items), T(t_previous), T(t_echo), T(t_ids_and_shown_items), T(t_out_of_memory))
