@@ -14,8 +14,12 @@ trap end EXIT
 trap 'exit 0' INT TERM
 while [ ! -s "$work/ports" ]; do kill -0 "$fake"; sleep 0.05; done
 read -r tls plain < "$work/ports"
+resolve=
+for host in chat.qwen.ai auth.qwen.ai cdn.qwenlm.ai qwen-webui-prod.oss-accelerate.aliyuncs.com qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com; do
+  resolve="$resolve${resolve:+,}$host:443=127.0.0.1:$tls"
+done
 env -i PATH="$PATH" LISTEN_ADDRESS=127.0.0.1 SERVICE_PORT="$port" API_KEY="$key" ACCOUNTS="ok@example.org:correct horse" DATA_SAVE_MODE=none \
-  UPSTREAM_RESOLVE="chat.qwen.ai:443=127.0.0.1:$tls,auth.qwen.ai:443=127.0.0.1:$tls" SSL_CERT_FILE=build/test/certs/ca.pem build/qwen2api &
+  UPSTREAM_RESOLVE="$resolve" SSL_CERT_FILE=build/test/certs/ca.pem build/qwen2api &
 gateway=$!
 until curl -fs "http://127.0.0.1:$port/healthz" >/dev/null; do kill -0 "$gateway"; sleep 0.05; done
 echo

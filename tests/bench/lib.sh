@@ -73,6 +73,13 @@ account_list() {
   awk -v n="$1" 'BEGIN { for(i = 1; i <= n; i++) printf "%suser%d@example.org:pw-%d", (i > 1 ? "," : ""), i, i }'
 }
 
+# All hosts of the upstream are the fake one; uploads are TLS in every kind of run.
+resolve_list() {
+  for host in chat.qwen.ai auth.qwen.ai qwen-webui-prod.oss-accelerate.aliyuncs.com qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com; do
+    printf '%s:443=127.0.0.1:%s,' "$host" "$fake_tls"
+  done | sed 's/,$//'
+}
+
 # gateway_env tls|plain ACCOUNTS PORT: the settings of a run, one a line, for env(1). All else is as delivered.
 # The gateway runs in $out, so that no .env of the source tree reaches it.
 gateway_env() {
@@ -86,7 +93,7 @@ MAX_INFLIGHT_PER_ACCOUNT=10000
 BATCH_LOGIN_CONCURRENCY=20
 SHUTDOWN_GRACE=1
 SSL_CERT_FILE=certs/ca.pem
-UPSTREAM_RESOLVE=chat.qwen.ai:443=127.0.0.1:$fake_tls,auth.qwen.ai:443=127.0.0.1:$fake_tls
+UPSTREAM_RESOLVE=$(resolve_list)
 END
   if [ "$1" = plain ]; then
     echo "QWEN_CHAT_PROXY_URL=http://127.0.0.1:$fake_plain"

@@ -6,6 +6,10 @@
  *   load health time from exec to the first answered request; the command follows after "--"
  *   load mem    memory of a process            load get   one GET, body to standard output
  *
+ * --more JSON adds members to the body of a chat, --prompt-kb N puts so much text before the question, --image-mb N attaches a
+ * picture of that size, another one with each question. With --pid, chat tells the peak of memory above what was resident
+ * before.
+ *
  * --raw speaks the upstream's own protocol (for a bare reverse proxy, or the fake itself), where a chat is what the
  * gateway does for one: a new chat, then its completion.
  *
@@ -40,7 +44,8 @@
 enum { PIDS_MAX = 8, BATCH = 512, OUT_MAX = 2048 };
 
 struct options {
-  const char *mode, *key, *model, *email, *pass_hash, *path, *prefix;
+  const char *mode, *key, *model, *email, *pass_hash, *path, *prefix, *more;
+  int prompt_kb, image_mb;
   int port, direct_port;
   int n, clients, warm, rate, pending;
   int events, every_ms, size, seed;
@@ -101,7 +106,11 @@ struct load {
   long mem_kb, rss_kb;
   struct samples lag, lag_all, first, whole;
   int told;
+  char *filler, *image; /* text before the question; base64 of a picture behind its head */
+  size_t filler_n, image_n;
 };
+
+enum { IMAGE_HEAD = 48 }; /* bytes of a picture that differ from request to request; divisible by three */
 
 static int64_t now_us(void)
 {
@@ -183,6 +192,63 @@ static void memory(const struct options *o, long *private_kb, long *rss_kb)
     }
     fclose(f);
   }
+}
+
+/* The highest resident memory since the last call with reset, in KB. */
+static long memory_peak(const struct options *o, bool reset)
+{
+  long sum = 0, v;
+  for(int i = 0; i < o->pids; i++) {
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)o->pid[i], reset ? "clear_refs" : "status");
+    FILE *f = fopen(path, reset ? "w" : "r");
+    if(!f) die("cannot open %s", path);
+    if(reset) fputs("5", f);
+    else while(fgets(line, sizeof line, f)) if(sscanf(line, "VmHWM: %ld", &v) == 1) sum += v;
+    fclose(f);
+  }
+  return sum;
+}
+
+/* ---- what makes a request large ---- */
+
+static void base64(const unsigned char *p, size_t n, char *out)
+{
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for(size_t i = 0; i + 3 <= n; i += 3) {
+    unsigned v = (unsigned)p[i] << 16 | (unsigned)p[i + 1] << 8 | p[i + 2];
+    for(int k = 0; k < 4; k++) *out++ = letters[v >> (18 - 6 * k) & 63];
+  }
+}
+
+/* The first bytes of a picture: magic, a header of 640 by 480, and the seed. */
+static void image_head(unsigned char head[IMAGE_HEAD], uint32_t seed)
+{
+  static const unsigned char png[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 2, 0x80, 0, 0, 1, 0xe0, 8, 2 };
+  memset(head, 0, IMAGE_HEAD);
+  memcpy(head, png, sizeof png);
+  memcpy(head + 40, &seed, sizeof seed);
+}
+
+static void make_large(struct load *l)
+{
+  uint32_t dice = 1;
+  l->filler_n = (size_t)l->o->prompt_kb * 1024;
+  l->filler = malloc(l->filler_n + 1);
+  if(!l->filler) die("out of memory");
+  for(size_t i = 0; i < l->filler_n; i++) { /* words of two to nine letters */
+    dice = dice * 1664525u + 1013904223u;
+    l->filler[i] = i % 97 > 90 || (dice >> 24) % 6 == 0 ? ' ' : (char)('a' + (dice >> 20) % 26);
+  }
+  size_t raw = (size_t)l->o->image_mb * 1024 * 1024 / 3 * 3;
+  if(!raw) return;
+  unsigned char *bytes = malloc(raw);
+  l->image_n = raw / 3 * 4;
+  l->image = malloc(l->image_n);
+  if(!bytes || !l->image) die("out of memory");
+  for(size_t i = 0; i < raw; i++) dice = dice * 1664525u + 1013904223u, bytes[i] = (unsigned char)(dice >> 24);
+  base64(bytes, raw, l->image);
+  free(bytes);
 }
 
 /* ---- blocking calls, for what is not measured ---- */
@@ -314,6 +380,32 @@ static void on_lag(void *arg, int64_t us)
   if(l->in_window) samples_add(&l->lag, us);
 }
 
+/* A chat of the gateway: the question behind what makes it large. */
+static void write_chat(struct conn *c, const char *prompt, uint32_t seed)
+{
+  const struct load *l = c->load;
+  const char *before = l->image ? "[{\"type\":\"text\",\"text\":\"" : "\"";
+  unsigned char head[IMAGE_HEAD];
+  char start[256], picture[192] = "\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,";
+  snprintf(start, sizeof start, "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":%s", l->o->model,
+           l->stream ? "true" : "false", before);
+  image_head(head, seed);
+  base64(head, sizeof head, picture + strlen(picture)); /* the rest of it is zero already */
+  const struct { const char *p; size_t n; } piece[] = {
+    { start, strlen(start) }, { l->filler, l->filler_n }, { prompt, strlen(prompt) }, { picture, l->image ? strlen(picture) : 0 },
+    { l->image, l->image_n }, { l->image ? "\"}}]" : "\"", l->image ? 4 : 1 }, { "}]", 2 }, { l->o->more, strlen(l->o->more) }, { "}", 1 },
+  };
+  size_t all = 0;
+  for(size_t i = 0; i < sizeof piece / sizeof *piece; i++) all += piece[i].n;
+  c->out_n = (size_t)snprintf(c->out, OUT_MAX / 2, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+                              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", l->o->key, all);
+  for(size_t i = 0; i < sizeof piece / sizeof *piece; i++) {
+    if(piece[i].n) memcpy(c->out + c->out_n, piece[i].p, piece[i].n);
+    c->out_n += piece[i].n;
+  }
+  c->out_at = 0;
+}
+
 static void write_request(struct conn *c, const char *path, const char *token, const char *body, int n)
 {
   c->out_n = (size_t)snprintf(c->out, OUT_MAX + sizeof c->load->token,
@@ -350,10 +442,7 @@ static void write_ask(struct conn *c, enum conn_step step, const struct expect *
     snprintf(path, sizeof path, "/api/v2/chat/completions?chat_id=%s", c->chat_id);
     write_request(c, path, c->load->token, body, n);
   } else {
-    n = snprintf(body, sizeof body,
-                 "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}", o->model,
-                 c->load->stream ? "true" : "false", prompt);
-    write_request(c, "/v1/chat/completions", o->key, body, n);
+    write_chat(c, prompt, want->seed);
   }
 }
 
@@ -464,11 +553,12 @@ static void load_init(struct load *l, const struct options *o, int port, bool ra
   l->ep = epoll_create1(EPOLL_CLOEXEC);
   l->conns = calloc((size_t)n_conns, sizeof *l->conns);
   if(l->ep < 0 || !l->conns) die("cannot make %d connections", n_conns);
+  make_large(l);
   for(int i = 0; i < n_conns; i++) {
     struct conn *c = &l->conns[i];
     c->fd = -1;
     c->load = l;
-    c->out = malloc(OUT_MAX + sizeof l->token);
+    c->out = malloc(OUT_MAX + sizeof l->token + strlen(o->more) + l->filler_n + l->image_n);
     if(!c->out) die("out of memory");
     c->answer.lag = on_lag;
     c->answer.lag_arg = l;
@@ -485,6 +575,8 @@ static void load_free(struct load *l)
   }
   close(l->ep);
   free(l->conns);
+  free(l->filler);
+  free(l->image);
   free(l->lag.v), free(l->lag_all.v), free(l->first.v), free(l->whole.v);
 }
 
@@ -555,7 +647,10 @@ static int verdict(const struct load *l, const char *what)
 static int mode_chat(const struct options *o)
 {
   struct load l;
+  long private_kb, rss_kb;
   load_init(&l, o, o->port, o->raw, false, o->clients);
+  memory(o, &private_kb, &rss_kb);
+  memory_peak(o, true);
   if(o->warm) {
     run(&l, o->warm, false);
     if(l.lost) return verdict(&l, "chat");
@@ -567,7 +662,11 @@ static int mode_chat(const struct options *o)
   int64_t end = now_us();
   usleep(50000); /* what the process still does for these chats is theirs */
   cpu = cpu_ns(o) - cpu;
-  if(o->pids) say(o, "chat_cpu", (double)cpu / 1e3 / o->n, "us");
+  if(o->pids) {
+    say(o, "chat_cpu", (double)cpu / 1e3 / o->n, "us");
+    say(o, "chat_cpu_ms", (double)cpu / 1e6 / o->n, "ms");
+    say(o, "chat_peak", (double)(memory_peak(o, false) - rss_kb) / 1024, "MB");
+  }
   say(o, "chat_rate", o->n / ((double)(end - start) / 1e6), "per_s");
   say(o, "chat_p50", samples_at(&l.whole, 0.50), "us");
   say(o, "chat_p99", samples_at(&l.whole, 0.99), "us");
@@ -736,7 +835,8 @@ static void read_options(struct options *o, int argc, char **argv)
     { "--model", NULL, &o->model, NULL },        { "--email", NULL, &o->email, NULL },
     { "--pass-sha256", NULL, &o->pass_hash, NULL }, { "--path", NULL, &o->path, NULL },
     { "--prefix", NULL, &o->prefix, NULL },      { "--stamp", NULL, NULL, &o->stamp },
-    { "--raw", NULL, NULL, &o->raw },
+    { "--raw", NULL, NULL, &o->raw },            { "--more", NULL, &o->more, NULL },
+    { "--prompt-kb", &o->prompt_kb, NULL, NULL }, { "--image-mb", &o->image_mb, NULL, NULL },
   };
   if(argc < 2) die("usage: load chat|stream|ttft|health|mem|get --port N [options], see the head of load.c");
   o->mode = argv[1];
@@ -768,6 +868,7 @@ static void read_options(struct options *o, int argc, char **argv)
     i++;
   }
   if(strcmp(o->mode, "stream") == 0 && o->every_ms < 1) o->every_ms = 100;
+  if(o->prompt_kb < 0 || o->prompt_kb > 65536 || o->image_mb < 0 || o->image_mb > 90) die("a size is out of its bounds");
   if(o->n < 1 || o->clients < 1 || o->every_ms < 0 || o->size > ANSWER_DELTA_MAX || o->rate < 1 || o->rounds < 1)
     die("a number is out of its bounds");
   if(!o->events && strcmp(o->mode, "stream") != 0) o->events = 5;
@@ -777,7 +878,7 @@ int main(int argc, char **argv)
 {
   struct options o = {
     .key = "sk-bench-0123456789abcdef", .model = "qwen3.7-plus", .email = "ok@example.org",
-    .pass_hash = "4104d36f8da2c254349f85836793ebe029e0c957063a34c91c2e9203187b5631", .path = "/healthz", .prefix = "",
+    .pass_hash = "4104d36f8da2c254349f85836793ebe029e0c957063a34c91c2e9203187b5631", .path = "/healthz", .prefix = "", .more = "",
     .n = 1, .clients = 1, .rate = 1000, .pending = 256, .every_ms = 0, .size = 20, .seed = 1, .hold_s = 8,
     .timeout_s = 120, .cpu = -1, .rounds = 10, .base_kb = -1,
   };

@@ -33,9 +33,9 @@ measure() {
 }
 
 if [ "${BENCH_QUICK:-0}" = 1 ]; then
-  chats=3000 hold=2 many=500 most=1000 ttft=200 ttft64=640 starts=3
+  chats=3000 hold=2 many=500 most=1000 ttft=200 ttft64=640 starts=3 prompts=20 images=4
 else
-  chats=20000 hold=6 many=2000 most=5000 ttft=1000 ttft64=3200 starts=9
+  chats=20000 hold=6 many=2000 most=5000 ttft=1000 ttft64=3200 starts=9 prompts=200 images=20
 fi
 [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge $((most * 2 + 200)) ] ||
   say "only $(ulimit -Hn) open files allowed: $most streams need $((most * 2 + 200))"
@@ -71,6 +71,23 @@ rows() {
   }
 }
 
+# Rows of the gateway alone: tools, a long question, a large picture.
+tools=',"tools":[{"type":"function","function":{"name":"get_weather","description":"The weather of a city.","parameters":{"type":"object",
+"properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city"]}}},{"type":"function","function":{"name":"write_file",
+"description":"Writes a file.","parameters":{"type":"object","properties":{"path":{"type":"string"},"content":{"type":"string"}},
+"required":["path","content"]}}}]'
+large() { # KIND ROW ARGS...: with a gateway of its own, whose memory no other row has touched
+  kind=$1 row=$2
+  shift 2
+  signed=$(fake_stat signins)
+  start_gateway "$on0" "$kind" 1
+  i=0
+  while [ $i -lt 100 ] && [ "$(fake_stat signins)" -eq "$signed" ]; do sleep 0.1; i=$((i + 1)); done
+  sleep 0.5
+  measure "$kind.$row" "$@" --port "$gw_port" --pid "$gw_pid"
+  end_pid "$gw_pid" || { say "gateway ended with $?"; failed=$((failed + 1)); }
+}
+
 for kind in tls plain; do
   say "$kind"
   # shellcheck disable=SC2046
@@ -86,6 +103,9 @@ for kind in tls plain; do
   base=$(awk -v n="$kind.idle_private" '$1 == n { print $2 }' "$results")
   rows $kind "--pid $gw_pid" "$base" "" "$gw_port"
   end_pid "$gw_pid" || { say "gateway ended with $?"; failed=$((failed + 1)); }
+  large $kind tools stream --n $many --ms 100 --size 40 --rate 1000 --hold $hold --seed 15000 --more "$tools"
+  large $kind prompt chat --n $prompts --clients 1 --warm 2 --seed 20000 --prompt-kb 1024
+  large $kind image chat --n $images --clients 1 --warm 1 --seed 30000 --image-mb 10
 done
 
 nginx=${NGINX:-$(PATH=$PATH:/usr/sbin command -v nginx)}
@@ -143,6 +163,11 @@ awk -v many=$many -v most=$most '
     row("CPU per non-stream chat", "chat_cpu", "us", 80)
     row("CPU per streamed event, " many " streams", "many.event_cpu", "us", 30)
     row("CPU per streamed event, " most " streams", "most.event_cpu", "us", 30)
+    row("CPU per streamed event with tools, " many " streams", "tools.event_cpu", "us", 30)
+    row("CPU per chat with a prompt of 1 MB", "prompt.chat_cpu_ms", "ms", "")
+    row("memory above idle, prompt of 1 MB", "prompt.chat_peak", "MB", "")
+    row("CPU per chat with a new picture of 10 MB", "image.chat_cpu_ms", "ms", "")
+    row("memory above idle, picture of 10 MB", "image.chat_peak", "MB", "")
     row("memory per open stream, " many " streams", "many.stream_mem", "KB", 48)
     row("memory per open stream, " most " streams", "most.stream_mem", "KB", 48)
     row("added time to first event, 1 client, median", "ttft1_added_p50", "us", "")
