@@ -280,6 +280,9 @@ enum q_status conn_write(struct conn *c, const char *p, size_t n, size_t *took)
     *took = conn_send(c, p, n);
   } else {
     struct tls *t = c->layer[c->layers - 1];
+    /* What waits goes first: a record in the way would let tls_write() take nothing, and after a writable socket took all of it
+     * no event would ever come. */
+    if(conn_push_out(c, c->layers)) return conn_nomem(c);
     for(size_t k = 1; *took < n && k;) {
       if(tls_write(t, p + *took, n - *took, &k)) return conn_nomem(c);
       *took += k;

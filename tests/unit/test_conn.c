@@ -148,6 +148,40 @@ static void t_tls(void)
   CHECK_INT(mem_live(), live);
 }
 
+static void serve_late(struct peer_conn *c)
+{
+  char b[65536];
+  usleep(300000);
+  while(peer_read(c, b, sizeof b) > 0) {}
+}
+
+/* Who writes only when told that it may, and never reads meanwhile, is told until all has left: a record in the way of a peer
+ * that did not read for a while must not be the last that anyone hears of. */
+static void t_large_writes_by_events_alone(void)
+{
+  static char big[8 << 20];
+  struct world w;
+  struct peer *p = peer_start(peer_cert("good"), true, serve_late, NULL);
+  world_rows[0] = (struct net_resolve){ "upstream.test", 443, "127.0.0.1", p->port };
+  world_open(&w, peer_file("ca.pem"), 1);
+  struct conn *c = dial(&w, "upstream.test", 443, true, "", 3000);
+  CHECK_INT(conn_status(c), Q_OK);
+  size_t at = 0, took = 1;
+  int64_t until = now_mono_ms(&now_real) + 10000;
+  while(at < sizeof big && now_mono_ms(&now_real) < until) {
+    int before = w.events;
+    do {
+      CHECK_INT(conn_write(c, big + at, sizeof big - at, &took), Q_OK);
+      at += took;
+    } while(took && at < sizeof big);
+    while(at < sizeof big && w.events == before && now_mono_ms(&now_real) < until) pump_turn(w.pump, 20);
+  }
+  CHECK_INT(at, sizeof big);
+  conn_close(c);
+  world_close(&w);
+  peer_stop(p);
+}
+
 static void t_rest_is_small(void)
 {
   struct world w;
@@ -737,7 +771,7 @@ static void t_public_only(void)
 int main(int argc, char **argv)
 {
   static const struct t_test tests[] = {
-    T(t_plain), T(t_tls), T(t_rest_is_small), T(t_tls_trouble), T(t_unreachable), T(t_proxies), T(t_double_resume),
+    T(t_plain), T(t_tls), T(t_large_writes_by_events_alone), T(t_rest_is_small), T(t_tls_trouble), T(t_unreachable), T(t_proxies), T(t_double_resume),
     T(t_bytewise), T(t_faults), T(t_many_at_once),
     T(t_herd), T(t_public_only),
   };
