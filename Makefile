@@ -130,7 +130,8 @@ test: setup-test all
 	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) tests/bench/streams.sh tests/spec.sh
 torture: setup-test all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN) $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/check/qwen2api
-	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh))
+	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh)) \
+	  $(filter-out tests/programs/program.mjs,$(sort $(wildcard tests/programs/*.mjs)))
 
 $(B)/load: tests/bench/load.c tests/bench/answer.c tests/bench/answer.h
 	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE tests/bench/load.c tests/bench/answer.c -o $@

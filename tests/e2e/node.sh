@@ -1,16 +1,18 @@
 #!/bin/sh
-# Runs one end-to-end test file with the pinned client libraries: node.sh FILE.mjs [arguments]
-# The libraries live below build/, the test files are copied beside them so that their imports resolve.
+# Runs one test file with the pinned packages of its folder (tests/e2e, tests/programs): node.sh FILE.mjs [arguments]
+# The packages live below build/, the test files are copied beside them so that their imports resolve.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
-work=$top/build/test/e2e
+src=$(cd "$(dirname "$1")" && pwd)
+work=$top/build/test/$(basename "$src")
 mkdir -p "$work"
-if ! cmp -s "$top/tests/e2e/package-lock.json" "$work/.installed"; then
-  cp "$top/tests/e2e/package.json" "$top/tests/e2e/package-lock.json" "$top/tests/e2e/.npmrc" "$work/"
+if ! cmp -s "$src/package-lock.json" "$work/.installed"; then
+  cp "$src/package.json" "$src/package-lock.json" "$src/.npmrc" "$work/"
   (cd "$work" && npm ci --no-audit --no-fund --loglevel=error >&2)
-  cp "$top/tests/e2e/package-lock.json" "$work/.installed"
+  cp "$src/package-lock.json" "$work/.installed"
 fi
-cp "$top"/tests/e2e/*.mjs "$work/"
+cp "$top/tests/e2e/lib.mjs" "$work/"
+cp "$src"/*.mjs "$work/"
 node=node
 for n in "$work"/node_modules/node-linux-*/bin/node; do
   if [ -x "$n" ] && "$n" --version >/dev/null 2>&1; then node=$n; fi

@@ -1,39 +1,20 @@
 // The real coding program @anthropic-ai/claude-code, headless, against the static binary (api 13): its own prompt, its own tools,
 // run in a folder of its own. Only the model's words are scripted.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, equal, ok, done, fakeUpstream, gateway, KEY } from './lib.mjs';
+import { installed, place, call, say, sayIf, turns } from './program.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const program = join(here, 'node_modules', '@anthropic-ai', `claude-code-linux-${process.arch}`, 'claude');
-ok(existsSync(program), 'the program is installed');
+const program = installed('@anthropic-ai', `claude-code-linux-${process.arch}`, 'claude');
 const fake = await fakeUpstream();
 const gw = await gateway(fake, { ANTHROPIC_DEFAULT_MODEL: 'qwen3.7-plus' });
-const b64 = (s) => Buffer.from(s).toString('base64');
-const call = (name, input) => `<q2a_call>\n${JSON.stringify({ name, arguments: input })}\n</q2a_call>`;
-const say = (text) => `say b64=${b64(text)} step=7`;
-const home = mkdtempSync(join(tmpdir(), 'q2a-code-')), work = join(home, 'work'), note = join(work, 'note.txt');
-mkdirSync(work);
+const here = place('claude'), note = join(here.work, 'note.txt');
 
 async function run(prompt, tools, base = gw.base) {
-  const p = spawn(program, ['-p', prompt, '--output-format', 'json', '--allowedTools', ...tools], { cwd: work, stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, HOME: home, ANTHROPIC_BASE_URL: base, ANTHROPIC_API_KEY: KEY, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', DISABLE_AUTOUPDATER: '1', CLAUDE_CODE_MAX_RETRIES: '0' } });
-  let out = '', err = '';
-  p.stdout.on('data', (d) => { out += d; });
-  p.stderr.on('data', (d) => { err += d; });
-  const late = setTimeout(() => p.kill('SIGKILL'), 90000);
-  await new Promise((r) => p.on('close', r));
-  clearTimeout(late);
-  let result = {};
-  try { result = JSON.parse(out); } catch { throw new Error(`no JSON: ${out.slice(0, 500)} ${err.slice(0, 500)}`); }
-  return result;
+  const { out, err } = await here.run(program, ['-p', prompt, '--output-format', 'json', '--allowedTools', ...tools],
+    { ANTHROPIC_BASE_URL: base, ANTHROPIC_API_KEY: KEY, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', DISABLE_AUTOUPDATER: '1', CLAUDE_CODE_MAX_RETRIES: '0' });
+  try { return JSON.parse(out); } catch { throw new Error(`no JSON: ${out.slice(0, 500)} ${err.slice(0, 500)}`); }
 }
-const turns = async () => (await (await fetch(`${fake.base}/__log?n=200`)).json()).filter((e) => e.path?.includes('/chat/completions?'));
-// Says it only when the prompt holds the mark.
-const sayIf = (mark, text) => `say b64=${b64('The result did not arrive.')} when=${b64(mark)} then=${b64(text)} step=7`;
 
 await test('api 13 claude-code: reads, edits and runs what the model asks for', async () => {
   writeFileSync(note, 'the word is heron\n');
@@ -50,7 +31,7 @@ await test('api 13 claude-code: a conversation above INLINE_PROMPT_KB goes up wi
   await fake.script({ completions: [say(call('Bash', { command: 'tail -1 note.txt' })), sayIf('the last word is osprey', 'It is osprey.')] });
   const r = await run(`Here is a log:\n${many.slice(0, 90000)}\nNow tell the last word of note.txt.`, ['Bash']);
   equal([r.result, r.is_error], ['It is osprey.', false], JSON.stringify(r).slice(0, 800));
-  ok((await turns()).at(-1).files.some((f) => f.name === 'conversation.txt'), 'the conversation is a document');
+  ok((await turns(fake)).at(-1).files.some((f) => f.name === 'conversation.txt'), 'the conversation is a document');
 });
 await test('api 6.8 13 claude-code: what goes wrong is shown in words', async () => {
   const g = await gateway(fake, { ACCOUNTS: null });
@@ -59,5 +40,5 @@ await test('api 6.8 13 claude-code: what goes wrong is shown in words', async ()
   await g.stop();
 });
 
-rmSync(home, { recursive: true, force: true });
+here.leave();
 await done();
