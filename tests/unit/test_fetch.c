@@ -208,7 +208,9 @@ static void t_way(void)
   struct strbuf log = fakeup_ask(a, "/__log?heads=1", NULL);
   ptrdiff_t at = str_find(strbuf_str(&log), S("\"host\":\"img.example.test\""));
   CHECK(at >= 0);
-  struct str one = str_sub(strbuf_str(&log), at > 0 ? (size_t)at : 0, 900);
+  struct str one = str_sub(strbuf_str(&log), at > 0 ? (size_t)at : 0, 4000);
+  ptrdiff_t next = str_find(one, S("\"t_ms\"")); /* the gateway's own calls stand in the log, too */
+  if(next > 0) one = str_sub(one, 0, (size_t)next);
   CHECK(str_ifind(one, S("user-agent: qwen2api/")) > 0);
   CHECK(str_ifind(one, S("cookie:")) < 0 && str_ifind(one, S("authorization:")) < 0 && str_ifind(one, S("referer:")) < 0);
   strbuf_free(&log);
