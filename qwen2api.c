@@ -49,6 +49,8 @@
 #include "proto/relay_req.c"
 #include "proto/relay_err.c"
 #include "proto/relay_out.c"
+#include "proto/openai_req.c"
+#include "proto/openai_event.c"
 #include "proto/qwen_req.c"
 #include "proto/qwen_event.c"
 #include "proto/result_url.c"

@@ -48,6 +48,12 @@
 #define LLVMFuzzerTestOneInput fuzz_relay_out
 #include "../fuzz/fuzz_relay_out.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_openai_req
+#include "../fuzz/fuzz_openai_req.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_openai_event
+#include "../fuzz/fuzz_openai_event.c"
+#undef LLVMFuzzerTestOneInput
 
 #include "base/mem.h"
 #include "t.h"
@@ -136,6 +142,13 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
   SEED(fuzz_relay_out, "data: {\"id\":\"i\",\"x\":1,\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"a\",\"reasoning\":\"t\",\"tool_calls\":[{\"id\":\"c\",\"function\":"
                        "{\"name\":\"f\",\"arguments\":\"{}\"}}]},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}\r\n\r\ndata: {\"error\":{\"code\":\"x\"}}\n\ndata: [DONE]\n\n"),
   SEED(fuzz_relay_out, "{\"data\":[{\"embedding\":[1,-0.5e3],\"index\":0}],\"error\":{\"message\":\"m<b>\",\"type\":\"Throttling\",\"code\":7}}"),
+  SEED(fuzz_openai_req, "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\","
+                        "\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":\"R0lGODlhAQABAAAAACw=\"}}]}]}],\"stop\":[\"a\"]}"),
+  SEED(fuzz_openai_req, "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"custom\":{\"name\":\"f\",\"input\":\"x\"}}]},{\"role\":\"tool\",\"content\":\"r\"},{\"role\":\"user\",\"content\":[{\"type\":"
+                        "\"input_audio\",\"input_audio\":{\"data\":\"SUQzAAAAAAAAAA==\",\"format\":\"mp3\"}},{\"type\":\"file\",\"file\":{\"file_data\":\"data:text/plain,ab\"}}]}],\"prompt\":\"p\",\"n\":2}"),
+  SEED(fuzz_openai_event, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\",\"reasoning\":\"t\",\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":{}}},{\"index\":1}]},"
+                          "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}\r\n\r\ndata: {\"error\":{\"code\":\"x\"}}\n\ndata: [DONE]"),
+  SEED(fuzz_openai_event, "{\"choices\":[{\"message\":{\"content\":[{\"text\":\"a\"}]},\"finish_reason\":\"length\"}]}"),
 #undef SEED
 };
 
