@@ -261,6 +261,30 @@ static const char *const fields[] = {
   "service_tier", "container", "context_management", "cache_control", "mcp_servers", "thread", "compaction", "inference_geo", "unknown",
 };
 
+/* The rows above are a full walk: each field, block, tool and choice of 6.2 stands in one that shows, refuses or names something. */
+static void t_the_rows_are_all_of_6_2(void)
+{
+  static const char *const words[] = {
+    "\"messages\":", "\"model\":", "\"system\":", "\"max_tokens\":", "\"stop_sequences\":", "\"stream\":", "\"tools\":", "\"tool_choice\":",
+    "\"type\":\"enabled\"", "\"budget_tokens\":", "\"type\":\"adaptive\"", "\"type\":\"disabled\"", "\"effort\":", "\"output_config\":{\"format\":",
+    "\"metadata\":", "\"temperature\":", "\"top_p\":", "\"top_k\":", "\"service_tier\":", "\"container\":", "\"context_management\":",
+    "\"cache_control\":", "\"mcp_servers\":", "\"thread\":{\"type\":\"create\"", "\"thread\":{\"type\":\"continue\"",
+    "\"type\":\"text\"", "\"type\":\"image\"", "\"type\":\"base64\"", "\"type\":\"url\"", "\"type\":\"document\"", "\"type\":\"tool_use\"",
+    "\"type\":\"tool_result\"", "\"is_error\":true", "\"type\":\"thinking\"", "\"type\":\"redacted_thinking\"", "\"type\":\"server_tool_use\"",
+    "\"type\":\"web_search_tool_result\"", "\"type\":\"search_result\"", "\"type\":\"container_upload\"", "\"input_schema\":",
+    "\"type\":\"web_search_", "\"type\":\"bash_", "\"type\":\"text_editor_", "\"type\":\"computer_", "\"type\":\"memory_",
+    "\"type\":\"auto\"", "\"type\":\"any\"", "\"type\":\"tool\"", "\"type\":\"none\"", "\"disable_parallel_tool_use\":true",
+  };
+  for(size_t k = 0; k < sizeof words / sizeof words[0]; k++) {
+    bool told = false;
+    t_row = words[k];
+    for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+      told |= strstr(rows[i].body, words[k]) != NULL && (rows[i].st || strcmp(rows[i].got, "U:hi") != 0);
+    if(strcmp(words[k], "\"type\":\"disabled\"") == 0 || strcmp(words[k], "\"type\":\"none\"") == 0) continue; /* so a request is born */
+    CHECK(told);
+  }
+}
+
 /* null for an optional field is the same as no field. */
 static void t_null_is_absent(void)
 {
@@ -382,4 +406,4 @@ static void t_out_of_memory(void)
   }
 }
 
-T_MAIN(T(t_api_6_2_every_field_and_block), T(t_null_is_absent), T(t_any_type), T(t_typed_tools), T(t_one_message_is_one_question), T(t_out_of_memory))
+T_MAIN(T(t_api_6_2_every_field_and_block), T(t_the_rows_are_all_of_6_2), T(t_null_is_absent), T(t_any_type), T(t_typed_tools), T(t_one_message_is_one_question), T(t_out_of_memory))

@@ -73,6 +73,8 @@ static const struct plan plans[] = {
   { "cut, and the record knows nothing", "", cut, NULL, "", "upstream_interrupted" },
 };
 
+static long internal_errors; /* answers of the sweep that said 500 internal_error */
+
 /* The heart of it: the n-th allocation, transport or store call fails, for every n, once or for good. */
 static void sweep(const struct plan *plan, bool stream, bool lasting, long *points)
 {
@@ -102,6 +104,7 @@ static void sweep(const struct plan *plan, bool stream, bool lasting, long *poin
       CHECK(s.code[0] || !plan->text || (str_eq(strbuf_str(&s.text), str_z(plan->text)) && str_eq(strbuf_str(&s.calls), str_z(plan->calls))));
     } else if(s.status) {
       CHECK(s.code[0] || w.client_closed);
+      internal_errors += s.status == 500 && strcmp(s.code, "internal_error") == 0;
     } else {
       CHECK(w.client_closed); /* nothing could be said: the connection ended */
     }
@@ -126,6 +129,7 @@ static void t_fault_sweep(void)
     for(int i = 0; i < 4; i++) sweep(&plans[k], i & 1, i & 2, &points);
   printf("fault points tried: %ld\n", points);
   CHECK(points > 500);
+  CHECK(internal_errors > 0); /* api 12: want of memory is told as what it is */
 }
 
 static void t_begin_under_faults(void)
