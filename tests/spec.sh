@@ -70,6 +70,15 @@ echo "$out"
 echo "$out" | grep -q '^ok [1-9]'
 check "every paragraph has tests that ran and passed" $?
 
+# A code that the program can send and the list above does not know would need no test.
+unknown=$(sed -n 's/^  X(Q_[A-Z_]*, *[0-9]*, *"[a-z_]*", *"\([a-z_]*\)".*/\1/p' modules/base/status.h | sed 's/client_closed/client closed/' | sort -u |
+  while read -r code; do [ -z "$code" ] || paragraphs | grep -qxF "api 12 $code" || echo "$code"; done)
+[ -z "$unknown" ]
+check "every code of base/status.h is a paragraph: $unknown" $?
+codes=$(sed -n 's/^  X(Q_[A-Z_]*, *[0-9]*, *"[a-z_]*", *"\([a-z_]*\)".*/\1/p' modules/base/status.h | wc -l)
+[ "$codes" -gt 50 ]
+check "the codes of base/status.h were found: $codes" $?
+
 # The judge itself, on tables that are wrong in one place each.
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
