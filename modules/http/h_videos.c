@@ -157,6 +157,7 @@ static enum q_status h_videos_read(struct req *q, const struct json *body, const
   if(!st) st = in_text(body, "model", &v->model, e);
   if(!st) st = h_videos_size(q, body, v, e);
   if(!st) st = in_ignored(q->arena, body, idle, (int)(sizeof idle / sizeof idle[0]), &v->scratch, e);
+  if(!st) st = IN_REST(q->arena, body, NULL, &v->scratch, e, "model", "prompt", "size", "aspect_ratio", "wait", "input_reference");
   v->wait_s = q->config->video_wait_ms / 1000;
   if(!st && !json_absent(wait) && !json_int(wait, &v->wait_s)) st = in_type(e, "wait", "a whole number of seconds");
   if(!st && (v->wait_s < 0 || v->wait_s > H_VIDEOS_WAIT_MAX_S)) st = status_fail(e, Q_BAD_VALUE, "wait", "'wait' must be from 0 to %d seconds.", H_VIDEOS_WAIT_MAX_S);

@@ -198,5 +198,25 @@ await test('api 3.5, 3.6: ids, times and the shape of an answer', async () => {
   const kinds = parts.chunks.map((c) => (!c.choices.length ? 'usage' : c.choices[0].finish_reason ? 'finish' : 'role' in c.choices[0].delta ? 'role' : 'text'));
   ok(/^role(,text)+,finish,usage$/.test(kinds.join()), kinds.join());
 });
+await test('api 5.4, 0.11: every field of a video request is honoured, refused or named', async () => {
+  const own = await gateway(fake);
+  const ask = async (more) => {
+    const r = await post(own, '/v1/videos', { prompt: 'a kitten', wait: 0, ...more });
+    return { http: r.status, ignored: r.headers.get('x-qwen2api-ignored'), ...await r.json() };
+  };
+  for (const [more, size, ignored] of [[{}, '16:9', null], [{ size: '9:16' }, '9:16', null], [{ aspect_ratio: '4:3' }, '4:3', null], [{ size: 'auto' }, '16:9', null],
+    [{ model: 'qwen3.7-plus' }, '16:9', null], [{ seconds: '8' }, '16:9', 'seconds'], [{ quality: 'hd', style: 'x', user: 'u', n: 1, response_format: 'url', stream: false }, '16:9',
+      'quality,style,user,n,response_format,stream'], [{ anything: { else: 1 }, quality: null }, '16:9', 'anything']]) {
+    const v = await ask(more);
+    equal([v.http, v.object, v.size, v.ignored], [200, 'video', size, ignored], JSON.stringify(more));
+    if (more.seconds) equal(v.seconds, more.seconds);
+  }
+  for (const [more, code, param] of [[{ prompt: null }, 'missing_required_parameter', 'prompt'], [{ size: 'x' }, 'invalid_size', 'size'], [{ wait: 'x' }, 'invalid_type', 'wait'],
+    [{ wait: 901 }, 'invalid_value', 'wait'], [{ input_reference: 'x' }, 'unsupported_parameter', 'input_reference'], [{ model: 7 }, 'invalid_type', 'model']]) {
+    const v = await ask(more);
+    equal([v.http, v.error?.code, v.error?.param], [400, code, param], JSON.stringify(more));
+  }
+  await own.stop();
+});
 await gw.stop();
 await done();
