@@ -51,6 +51,7 @@
 #include "proto/relay_out.c"
 #include "proto/openai_req.c"
 #include "proto/openai_event.c"
+#include "proto/retell.c"
 #include "proto/qwen_req.c"
 #include "proto/qwen_event.c"
 #include "proto/result_url.c"

@@ -275,6 +275,7 @@ static void responses_grow(struct out *o, bool think, struct str text, struct st
   else o->any_text = true;
   if(!o->stream) return;
   strbuf_adds(b, strbuf_str(&o->prefix));
+  if(o->prefix.err) b->err = o->prefix.err;
   strbuf_int(b, o->sequence++);
   strbuf_lit(b, ",\"delta\":");
   strbuf_json(b, text);

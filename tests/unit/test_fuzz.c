@@ -54,6 +54,9 @@
 #define LLVMFuzzerTestOneInput fuzz_openai_event
 #include "../fuzz/fuzz_openai_event.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_retell
+#include "../fuzz/fuzz_retell.c"
+#undef LLVMFuzzerTestOneInput
 
 #include "base/mem.h"
 #include "t.h"
@@ -149,6 +152,10 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
   SEED(fuzz_openai_event, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\",\"reasoning\":\"t\",\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\",\"arguments\":{}}},{\"index\":1}]},"
                           "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}\r\n\r\ndata: {\"error\":{\"code\":\"x\"}}\n\ndata: [DONE]"),
   SEED(fuzz_openai_event, "{\"choices\":[{\"message\":{\"content\":[{\"text\":\"a\"}]},\"finish_reason\":\"length\"}]}"),
+  SEED(fuzz_retell, "\x1e" "data: {\"choices\":[{\"delta\":{\"content\":\"x E\",\"reasoning\":\"t\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"N\",\"tool_calls\":[{\"id\":\"call_1\",\"function\":{\"name\":\"g\","
+                    "\"arguments\":\"{\\\"input\\\":\\\"y\\\"}\"}}]},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"),
+  SEED(fuzz_retell, "\x31" "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"x\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{'a':1,}\"}}]},\"finish_reason\":\"length\"},"
+                    "{\"delta\":{\"content\":\"y\"}}],\"usage\":{\"prompt_tokens\":1}}\n\ndata: {\"error\":{\"code\":\"content_filter\"}}"),
 #undef SEED
 };
 
