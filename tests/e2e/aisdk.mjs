@@ -40,6 +40,7 @@ const get_weather = tool({ description: 'The weather of a city', inputSchema: z.
 
 for (const [name, model] of [
   ['openai-compatible', (g, id = MODEL, more = {}) => createOpenAICompatible({ name: 'gateway', apiKey: KEY, baseURL: g.v1, includeUsage: true, supportsStructuredOutputs: true, ...more })(id)],
+  ['openai-compatible by /cli/v1', (g, id = MODEL) => createOpenAICompatible({ name: 'gateway', apiKey: KEY, baseURL: `${g.base}/cli/v1`, includeUsage: true, supportsStructuredOutputs: true })(id)],
   ['openai .chat()', (g, id = MODEL) => createOpenAI({ apiKey: KEY, baseURL: g.v1 }).chat(id)],
 ]) {
   await test(`api 13 ai ${name}: generateText and streamText say the same, with usage`, async () => {
@@ -144,4 +145,16 @@ await test('api 5.1 5.7 8 13 ai openai-compatible: completionModel, imageModel',
   const { images } = await generateImage({ model: compatible({ fetch: near }).imageModel(`${MODEL}-image`), prompt: 'a cat', size: '1024x1024', maxRetries: 0 });
   equal(Buffer.from(images[0].base64, 'base64').subarray(1, 4).toString(), 'PNG');
 });
+await test('api 4.4 13 ai openai-compatible by /cli/v1 with a key: native tools in two rounds, thoughts, an error', () => fresh({ ACCOUNTS: null, CLI_FALLBACK: 'none', CLI_API_KEY: 'sk-fake-dashscope', CLI_BASE_URL: 'https://dashscope.aliyuncs.com/compatible-mode/v1' }, async (g) => {
+  const model = createOpenAICompatible({ name: 'gateway', apiKey: KEY, baseURL: `${g.base}/cli/v1`, includeUsage: true })('qwen3-coder-plus');
+  for (const streamed of [false, true]) {
+    ran.length = 0;
+    await fake.script({ dashscope: ['tool_call name=get_weather args={"city":"Oslo"}', 'tool_call name=get_weather args={"city":"Rome"}', `say b64=${b64('lost')} when=${b64('2 degrees in Rome')} then=${b64('Rome is warmer.')}`] });
+    const options = { model, prompt: 'x', tools: { get_weather }, stopWhen: stepCountIs(4) };
+    const r = streamed ? await parts(options) : await generateText({ ...options, maxRetries: 0 });
+    equal([ran, r.steps.map((s) => s.finishReason), r.steps.at(-1).text], [['Oslo', 'Rome'], ['tool-calls', 'tool-calls', 'stop'], 'Rome is warmer.']);
+  }
+  const e = await failure(generateText({ model, prompt: '[[scenario:inspection]]', maxRetries: 0 }));
+  equal([e.statusCode, e.data?.error?.code], [400, 'content_filter'], JSON.stringify(e.data));
+}));
 await done();
