@@ -7,11 +7,10 @@
 
 #include "base/mem.h"
 #include "domain/accounts.h"
-#include "domain/chat.h"
+#include "domain/answer.h"
 #include "domain/keeper.h"
 #include "domain/login.h"
 #include "domain/responses.h"
-#include "domain/relay.h"
 #include "domain/tidy.h"
 #include "domain/upload.h"
 #include "domain/video.h"
@@ -284,10 +283,9 @@ static void app_drain_pump(struct app_pump *p)
   gate_drain(p->gate);
 }
 
-static void app_end_chats(struct app_pump *p)
+static void app_end_answers(struct app_pump *p)
 {
-  chat_end_all(p);
-  relay_end_all(p);
+  answer_end_all(p);
 }
 
 static void app_end_videos(struct app_pump *p)
@@ -341,7 +339,7 @@ void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry)
   videos_drain(a->videos);
   app_wait(a, grace_ms, hurry, app_open_answers);
   atomic_store(&a->ending, true);
-  for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_end_chats);
+  for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_end_answers);
   if(app_open_answers(a)) app_wait(a, 500, hurry, app_open_answers); /* the last bytes of the errors */
   app_on_pump(&a->pumps[0], app_end_videos);
   app_on_pump(&a->pumps[0], app_drop_stock);
@@ -368,10 +366,10 @@ void app_destroy(struct app *a)
   for(int i = 0; i < a->pump_n; i++) {
     struct app_pump *p = &a->pumps[i];
     if(!p->pump) continue;
-    if(p->httpc) app_end_chats(p);
+    if(p->httpc) app_end_answers(p);
     tidy_end_all(p);
     gate_destroy(p->gate);
-    if(p->httpc) app_end_chats(p);
+    if(p->httpc) app_end_answers(p);
     for(int k = 0; k < 3; k++) pump_turn(p->pump, 0); /* what waits to be buried, and what is on its way to it */
     httpc_destroy(p->httpc);
     pump_turn(p->pump, 0);

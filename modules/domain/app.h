@@ -30,10 +30,9 @@ enum { APP_PUMPS_MAX = 64 };
 struct app;
 struct login;
 struct keeper;
-struct chat;
+struct answer;
 struct tidy;
 struct uploads;
-struct relay;
 struct videos;
 struct responses;
 
@@ -44,8 +43,7 @@ struct app_pump {
   struct gate *gate;
   struct httpc *httpc;
   struct crypt_rng rng;
-  struct chat *chats;      /* all that run here */
-  struct relay *relays;    /* the same of domain/relay */
+  struct answer *answers;  /* all that run here */
   atomic_int tidying;      /* calls of domain/tidy under way */
   struct tidy *tidies;     /* all of them */
   struct strbuf scratch;   /* for one event's output; used and emptied within a callback */

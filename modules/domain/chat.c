@@ -11,13 +11,8 @@
 #include "proto/fold.h"
 
 enum {
-  CHAT_PENDING_MAX = 64 * 1024,      /* bytes a client may lag behind before its upstream is not read */
   CHAT_PROMPT_MAX = 256 * 1024 * 1024,
-  CHAT_WHOLE_MAX = 64 * 1024 * 1024, /* a collected answer */
-  CHAT_QUEUE_COMMIT_MS = 60 * 1000,
-  CHAT_JSON_COMMIT_MS = 30 * 1000,
-  CHAT_AT_ONCE = 2,                  /* turns of one request */
-  CHAT_CHUNK_HEAD = 10               /* 8 hex digits and CRLF in front of a chunk */
+  CHAT_AT_ONCE = 2                   /* turns of one request */
 };
 
 /* One upstream turn with what it becomes. A request has as many as choices, or as pictures. */
@@ -38,33 +33,20 @@ struct chat_video {
   char id[VIDEO_ID];               /* "": not begun, or over */
 };
 
-struct chat_piece {
-  struct strbuf *b;
-  size_t head_end; /* where the payload's chunk head begins */
-  size_t from;     /* where the payload begins */
-};
-
 struct chat {
-  struct client_taker taker;
-  struct client *client;           /* NULL: gone or done */
-  struct app *app;
-  struct app_pump *ap;
-  struct config *config;
-  struct chat *next, **at;         /* all chats of the pump */
+  struct answer answer;
   bool ended;                      /* nothing is left but to be buried */
   int pending;                     /* callbacks that are still to come */
 
   /* the order */
-  char request_id[132];
   char model_id[200];
   char shown_model[256];
   char ignored[CHAT_IGNORED_MAX + 8];
-  struct chat_face face;
   const struct out_ops *whole_ops;
   void (*kept)(void *ctx, const struct out *o);
   void *kept_ctx;
   const char *route;
-  bool stream, keep, chunked, inline_images;
+  bool inline_images;
   struct arena arena;              /* the schema */
   struct toolset *tools;
   struct choice_rules rules;
@@ -74,14 +56,7 @@ struct chat {
   int64_t prompt_tokens;           /* estimate */
   int64_t estimate;                /* the same before the model's ratio */
 
-  /* the answer */
   struct usage usage;              /* of the turns that are over */
-  bool committed;                  /* the HTTP head is out */
-  bool leased;                     /* an account was found, at least once */
-  struct chat_piece piece;         /* the write under way, between open and close of a turn */
-  int attempts_before;             /* made elsewhere */
-  int64_t begun_ms, commit_ms, beat_ms; /* in pump ms; 0 = off */
-  struct pump_timer timer;
   struct pump_task bury;
   struct chat_video *video;        /* CHAT_T2V, else NULL */
   struct pictures *pictures;       /* results on their way into the answer */
@@ -89,12 +64,12 @@ struct chat {
   struct chat_leg legs[];
 };
 
-static void chat_arm(struct chat *c);
+static const struct answer_ops chat_answer_ops;
 static void chat_start_legs(struct chat *c);
 
-static int64_t chat_now(const struct chat *c)
+static struct chat *chat_of(const struct answer *a)
 {
-  return pump_now(c->ap->pump);
+  return (struct chat *)((char *)a - offsetof(struct chat, answer));
 }
 
 /* ---- birth ---- */
@@ -112,7 +87,7 @@ static void chat_free(struct chat *c)
   arena_free(&c->arena);
   strbuf_free(&c->prompt);
   strbuf_free(&c->prompt_inline);
-  config_unref(c->config);
+  answer_free(&c->answer);
   mem_free(c);
 }
 
@@ -178,8 +153,8 @@ static enum q_status chat_fold(struct chat *c, const struct chat_order *o, struc
   struct chat_media last = { .kind = MEDIA_IMAGE, .param = "messages" };
   bool text_turn = chat_is_text(o->kind);
   struct strbuf text = STRBUF(CHAT_PROMPT_MAX), document = STRBUF(CHAT_PROMPT_MAX), whole = STRBUF(CHAT_PROMPT_MAX);
-  struct fold f = { .req = r, .tools = c->tools, .history_files = (int)c->config->max_history_files,
-                    .inline_bytes = (size_t)c->config->inline_prompt_kb * 1024, .last_only = !text_turn,
+  struct fold f = { .req = r, .tools = c->tools, .history_files = (int)c->answer.config->max_history_files,
+                    .inline_bytes = (size_t)c->answer.config->inline_prompt_kb * 1024, .last_only = !text_turn,
                     .prompt = &text, .document = &document, .whole = &whole };
   enum q_status st = fold_run(&f);
   if(st) status_fail(e, st == Q_TOO_BIG ? Q_TOO_LONG : st, "messages", st == Q_NOMEM ? "Out of memory." : st == Q_BAD_VALUE
@@ -202,7 +177,7 @@ static enum q_status chat_fold(struct chat *c, const struct chat_order *o, struc
     if(st) status_fail(e, Q_NOMEM, NULL, "Out of memory.");
   }
   if(!st && (f.file_n || document.n)) {
-    c->files = upload_set_new(c->app, f.files, f.file_n, strbuf_str(&document), e);
+    c->files = upload_set_new(c->answer.app, f.files, f.file_n, strbuf_str(&document), e);
     if(!c->files) st = e->st;
     else c->estimate += upload_set_tokens(c->files);
   }
@@ -219,13 +194,13 @@ static void chat_out(struct chat *c, const struct chat_order *o, struct out *out
   out->model = str_z(c->shown_model);
   out->stream = r->stream;
   out->include_usage = r->include_usage;
-  out->search_text = c->config->search_info_text;
+  out->search_text = c->answer.config->search_info_text;
   out->no_block = c->tools || r->format != FORMAT_TEXT;
   out->functions = r->functions;
   out->prompt_tokens = c->prompt_tokens;
   out->think_out = r->think_out;
-  if(r->think_out == THINK_OUT_DEFAULT) out->think_out = c->config->legacy_reasoning_in_content ? THINK_OUT_TAGS : THINK_OUT_FIELD;
-  if(!c->config->output_think || r->hide_reasoning) out->think_out = THINK_OUT_NONE;
+  if(r->think_out == THINK_OUT_DEFAULT) out->think_out = c->answer.config->legacy_reasoning_in_content ? THINK_OUT_TAGS : THINK_OUT_FIELD;
+  if(!c->answer.config->output_think || r->hide_reasoning) out->think_out = THINK_OUT_NONE;
   str_copy(out->id, sizeof out->id, str_z(o->out_id_prefix));
 }
 
@@ -238,7 +213,7 @@ static enum q_status chat_fill(struct chat *c, const struct chat_order *o, struc
     c->tools = toolset_new(r);
     if(!c->tools) st = Q_NOMEM;
   }
-  c->rules = (struct choice_rules){ .config = c->config, .tools = c->tools, .format = text ? r->format : FORMAT_TEXT,
+  c->rules = (struct choice_rules){ .config = c->answer.config, .tools = c->tools, .format = text ? r->format : FORMAT_TEXT,
                                     .schema_strict = r->schema_strict || r->format == FORMAT_JSON, .pictures = pictures };
   if(!st) st = chat_copy_schema(c, r);
   if(!st && o->kind == CHAT_T2V) {
@@ -249,14 +224,14 @@ static enum q_status chat_fill(struct chat *c, const struct chat_order *o, struc
   if(st) return status_fail(e, st, NULL, "Out of memory.");
   st = chat_fold(c, o, e);
   if(st) return st;
-  c->prompt_tokens = gauge_tokens(c->app->gauge, str_z(c->model_id), c->estimate);
+  c->prompt_tokens = gauge_tokens(c->answer.app->gauge, str_z(c->model_id), c->estimate);
   c->want.model = str_z(c->model_id);
-  c->want.think = chat_think(o, c->config);
+  c->want.think = chat_think(o, c->answer.config);
   c->want.think_budget = r->think_budget;
   c->want.prompt = strbuf_str(&c->prompt);
   c->want.prompt_inline = strbuf_str(&c->prompt_inline);
   c->want.files = c->files;
-  c->want.request_id = c->request_id;
+  c->want.request_id = c->answer.request_id;
   for(int i = 0; i < c->leg_n && !st; i++) {
     struct chat_leg *leg = &c->legs[i];
     leg->chat = c;
@@ -272,25 +247,17 @@ static enum q_status chat_fill(struct chat *c, const struct chat_order *o, struc
   return st ? status_fail(e, st, NULL, "Out of memory.") : Q_OK;
 }
 
-enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order *o, struct q_error *e)
+enum q_status chat_new(struct chat **out, const struct chat_order *o, struct q_error *e)
 {
   int legs = o->req->n < 1 || o->kind == CHAT_T2V ? 1 : o->req->n;
   struct chat *c = mem_zalloc(sizeof *c + (size_t)legs * sizeof c->legs[0]);
   if(!c) return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
-  c->app = a;
-  c->config = app_config(a);
+  answer_init(&c->answer, &chat_answer_ops, &o->to, o->req->stream);
   c->leg_n = legs;
-  c->face = o->face;
   c->whole_ops = o->whole;
-  c->keep = o->keep;
-  c->chunked = o->chunked;
-  c->stream = o->req->stream;
   c->route = o->route;
-  c->committed = o->committed;
-  c->attempts_before = o->attempts;
   c->inline_images = o->inline_images;
   c->prompt = c->prompt_inline = STRBUF(CHAT_PROMPT_MAX);
-  str_copy(c->request_id, sizeof c->request_id, str_z(o->request_id));
   str_copy(c->model_id, sizeof c->model_id, str_z(o->pick->id));
   str_copy(c->shown_model, sizeof c->shown_model, o->shown_model);
   str_copy(c->ignored, sizeof c->ignored, o->req->ignored);
@@ -319,141 +286,63 @@ static void chat_bury(struct pump_task *t)
 {
   struct chat *c = (struct chat *)((char *)t - offsetof(struct chat, bury));
   chat_tell(c, NULL);
-  *c->at = c->next;
-  if(c->next) c->next->at = c->at;
-  atomic_fetch_sub(&c->app->chats_open, 1);
   for(int i = 0; i < c->leg_n; i++) turn_free(&c->legs[i].turn);
   chat_free(c);
 }
 
 static void chat_came(struct chat *c)
 {
-  if(--c->pending == 0 && c->ended) pump_defer(c->ap->pump, &c->bury);
+  if(--c->pending == 0 && c->ended) pump_defer(c->answer.ap->pump, &c->bury);
 }
 
 /* Ends the chat's work; it is buried now, or when what is on its way to it has arrived. */
-static void chat_over(struct chat *c)
+static void chat_over(struct answer *a)
 {
+  struct chat *c = chat_of(a);
   if(c->ended) return;
   c->ended = true;
   c->pending++; /* nothing is buried before all was taken back */
   for(int i = 0; i < c->leg_n; i++)
     if(c->legs[i].started && !c->legs[i].over && !turn_close(&c->legs[i].turn, Q_CLIENT_GONE)) c->pending++;
-  if(c->video && c->video->id[0] && !video_leave(c->app, c->video->id, &c->video->waiter, true)) c->pending++;
+  if(c->video && c->video->id[0] && !video_leave(c->answer.app, c->video->id, &c->video->waiter, true)) c->pending++;
   pictures_leave(c->pictures);
   c->pictures = NULL;
-  pump_timer_off(c->ap->pump, &c->timer);
   chat_came(c);
 }
 
-/* ---- writing to the client ---- */
+/* ---- what the answer asks ---- */
 
-static struct chat_info chat_info_of(const struct chat *c)
+static void chat_info(const struct answer *a, struct answer_info *i)
 {
-  int attempts = 0;
+  const struct chat *c = chat_of(a);
   bool failed = false;
-  for(int i = 0; i < c->leg_n; i++) {
-    if(c->legs[i].turn.attempts > attempts) attempts = c->legs[i].turn.attempts;
-    failed |= c->legs[i].turn.document_failed;
+  for(int k = 0; k < c->leg_n; k++) {
+    if(c->legs[k].turn.attempts > i->attempts) i->attempts = c->legs[k].turn.attempts;
+    failed |= c->legs[k].turn.document_failed;
   }
-  const char *folded = c->prompt_inline.n && !failed ? "document" : NULL;
-  attempts += c->attempts_before;
-  return (struct chat_info){ c->request_id, c->model_id, str_z(c->ignored), folded, c->route, attempts > 0 ? attempts : 1,
-                             c->keep && client_keep_alive(c->client), c->chunked, c->stream };
+  i->model_id = c->model_id;
+  i->ignored = str_z(c->ignored);
+  i->folded = c->prompt_inline.n && !failed ? "document" : NULL;
+  i->route = c->route;
 }
 
-/* Opens the pump's scratch for one write: HTTP head if it is not out yet, room for the chunk's head, then payload. */
-static struct chat_piece chat_open(struct chat *c)
+static void chat_beat(struct answer *a, struct strbuf *b)
 {
-  struct chat_piece p = { &c->ap->scratch, 0, 0 };
-  strbuf_clear(p.b);
-  if(!c->committed) {
-    struct chat_info info = chat_info_of(c);
-    c->keep = info.keep;
-    c->face.stream_head(c->face.ctx, &info, p.b);
-  }
-  p.head_end = p.b->n;
-  if(c->chunked) strbuf_add(p.b, "00000000\r\n", CHAT_CHUNK_HEAD);
-  p.from = p.b->n;
-  return p;
+  struct out *out = &chat_of(a)->legs[0].out;
+  out->ops->heartbeat(out, b);
 }
 
-/* Frames and writes what stands in the scratch; last ends the body. Trouble here is the client's end or no memory. */
-static enum q_status chat_write(struct chat *c, struct chat_piece p, bool last)
+static int chat_error(struct answer *a, const struct q_error *e, struct strbuf *b)
 {
-  struct strbuf *b = p.b;
-  size_t from = 0, body = p.head_end + (c->chunked ? CHAT_CHUNK_HEAD : 0);
-  if(b->err) return Q_NOMEM;
-  if(b->n == p.from && !last) return Q_OK; /* nothing to say: the head can wait */
-  size_t n = b->n - body;
-  if(c->chunked && n == 0) {
-    b->n = p.head_end;
-  } else if(c->chunked) {
-    static const char hex[] = "0123456789abcdef";
-    size_t at = p.head_end + 8;
-    for(size_t v = n; v; v >>= 4) b->p[--at] = hex[v & 15];
-    from = at - p.head_end; /* unused digits: the head moves up against the number */
-    memmove(b->p + from, b->p, p.head_end);
-    strbuf_lit(b, "\r\n");
-  }
-  if(last && c->chunked) strbuf_lit(b, "0\r\n\r\n");
-  if(b->err) return Q_NOMEM;
-  if(b->n == from) return Q_OK;
-  c->committed = true;
-  c->beat_ms = chat_now(c) + c->config->sse_heartbeat_ms;
-  enum q_status st = client_write(c->client, b->p + from, b->n - from);
-  if(b->cap > 256 * 1024) strbuf_free(b); /* one large event must not be kept for ever */
-  return st;
-}
-
-/* The client goes back to its gate, the chat ends. */
-static void chat_done(struct chat *c)
-{
-  struct client *client = c->client;
-  c->client = NULL;
-  bool keep = c->keep && c->chunked;
-  chat_over(c);
-  client_done(client, keep);
-}
-
-/* ---- trouble that reaches the client ---- */
-
-static void chat_fail(struct chat *c, const struct q_error *e)
-{
+  struct chat *c = chat_of(a);
   struct out *out = &c->legs[0].out;
-  if(c->ended) return;
-  LOG_WARN(c->app->log, "chat", c->request_id, "failed: %s (%s): %s", status_row(e->st)->code, status_row(e->st)->name, e->msg);
-  atomic_fetch_add(&c->app->counts.chats_failed, 1);
-  if(!c->client) {
-    chat_over(c);
-    return;
-  }
-  enum q_status st;
-  if(c->committed) { /* of a stream an event; behind JSON_HEARTBEAT the status is spent, the body tells */
-    struct chat_piece p = chat_open(c);
-    (c->stream ? out->ops : c->whole_ops)->error(out, e, p.b);
-    st = chat_write(c, p, true);
-  } else {
-    struct strbuf body = STRBUF(64 * 1024), *b = &c->ap->scratch;
-    struct chat_info info = chat_info_of(c);
-    c->keep = info.keep;
-    c->whole_ops->error(out, e, &body);
-    strbuf_clear(b);
-    c->face.error(c->face.ctx, &info, e, strbuf_str(&body), b);
-    st = body.err ? body.err : b->err;
-    strbuf_free(&body);
-    if(!st) st = client_write(c->client, b->p, b->n);
-    c->chunked = true; /* a framed answer: the connection may go on */
-  }
-  if(st) c->keep = false;
-  chat_done(c);
+  (a->stream && a->committed ? out->ops : c->whole_ops)->error(out, e, b);
+  return 0;
 }
 
-static void chat_fail_st(struct chat *c, enum q_status st, const char *msg)
+static void chat_fail(struct answer *a, const struct q_error *e)
 {
-  struct q_error e = Q_ERROR_NONE;
-  status_fail(&e, st, NULL, "%s", msg);
-  chat_fail(c, &e);
+  if(!chat_of(a)->ended) answer_fail(a, e);
 }
 
 /* ---- the end of all turns ---- */
@@ -472,62 +361,31 @@ static void chat_count(struct chat *c, const struct turn *t)
   const struct usage *u = &t->events.usage;
   if(!u->known) return;
   if(!c->usage.known) c->usage = (struct usage){ .known = true, .prompt = u->prompt, .cached = u->cached };
-  if(!c->files && u->prompt) gauge_learn(c->app->gauge, str_z(c->model_id), c->estimate, u->prompt);
+  if(!c->files && u->prompt) gauge_learn(c->answer.app->gauge, str_z(c->model_id), c->estimate, u->prompt);
   c->usage.completion += u->completion;
   c->usage.reasoning += u->reasoning;
 }
 
-/* Everything was said: b holds the last choice's end (of a stream), the protocol's end follows. */
-static void chat_end(struct chat *c, struct chat_piece p)
+/* Everything was said: the scratch holds the last choice's end (of a stream), the protocol's end follows. */
+static void chat_end(struct chat *c)
 {
   struct out *out = &c->legs[0].out;
+  struct strbuf body = STRBUF(ANSWER_WHOLE_MAX);
   struct usage u;
-  enum q_status st;
+  bool said = true;
   chat_usage(c, &u);
-  out->ended_s = now_wall_s(c->app->now);
-  if(c->stream) {
-    out->ops->end(out, &u, p.b);
-    st = chat_write(c, p, true);
-  } else {
-    struct strbuf body = STRBUF(CHAT_WHOLE_MAX), *b = &c->ap->scratch;
-    out->ops->end(out, &u, &body);
-    if(body.err) {
-      strbuf_free(&body);
-      chat_fail_st(c, Q_NOMEM, "Out of memory.");
-      return;
-    }
-    if(c->committed) {
-      p = chat_open(c);
-      strbuf_adds(p.b, strbuf_str(&body));
-      st = chat_write(c, p, true);
-    } else {
-      struct chat_info info = chat_info_of(c);
-      c->keep = info.keep;
-      strbuf_clear(b);
-      c->face.whole(c->face.ctx, &info, strbuf_str(&body), b);
-      if(b->err) {
-        strbuf_free(&body);
-        chat_fail_st(c, Q_NOMEM, "Out of memory.");
-        return;
-      }
-      st = client_write(c->client, b->p, b->n);
-      c->chunked = true; /* a framed answer: the connection may go on */
-      if(b->cap > 256 * 1024) strbuf_free(b);
-    }
-    strbuf_free(&body);
+  out->ended_s = now_wall_s(c->answer.app->now);
+  out->ops->end(out, &u, c->answer.stream ? &c->answer.ap->scratch : &body);
+  if(c->answer.stream) (void)answer_write(&c->answer, true);
+  else said = !body.err && answer_whole(&c->answer, strbuf_str(&body)) == Q_OK;
+  strbuf_free(&body);
+  if(!said) {
+    answer_no_memory(&c->answer);
+    return;
   }
-  if(st) c->keep = false;
   chat_tell(c, out);
-  LOG_DEBUG(c->app->log, "chat", c->request_id, "done: %lld in, %lld out", (long long)u.prompt, (long long)u.completion);
-  chat_done(c);
-}
-
-/* Of a stream: opens the scratch. Of a collected answer nothing is written before the end. */
-static struct chat_piece chat_begin_write(struct chat *c)
-{
-  if(c->stream) return chat_open(c);
-  strbuf_clear(&c->ap->scratch);
-  return (struct chat_piece){ &c->ap->scratch, 0, 0 };
+  LOG_DEBUG(c->answer.app->log, "chat", c->answer.request_id, "done: %lld in, %lld out", (long long)u.prompt, (long long)u.completion);
+  answer_done(&c->answer);
 }
 
 /* ---- pictures ---- */
@@ -535,22 +393,22 @@ static struct chat_piece chat_begin_write(struct chat *c)
 /* All pictures of all turns into the one writer, then its end. */
 static void chat_show_pictures(struct chat *c, struct str base64)
 {
-  struct chat_piece p = chat_begin_write(c);
+  struct strbuf *b = answer_begin(&c->answer);
   struct chat_leg *first = &c->legs[0];
   int n = 0;
   for(int i = 0; i < c->leg_n; i++) {
     struct str urls = strbuf_str(&c->legs[i].choice.pictures);
-    while(urls.n) choice_picture(&first->choice, &first->out, str_cut(&urls, '\n'), str_cut(&base64, '\n'), n++, p.b);
+    while(urls.n) choice_picture(&first->choice, &first->out, str_cut(&urls, '\n'), str_cut(&base64, '\n'), n++, b);
   }
-  choice_finish(&first->choice, p.b);
-  chat_end(c, p);
+  choice_finish(&first->choice, b);
+  chat_end(c);
 }
 
 static void chat_pictures_came(void *ctx, const struct q_error *e, struct str base64)
 {
   struct chat *c = ctx;
   c->pictures = NULL;
-  if(e) chat_fail(c, e);
+  if(e) chat_fail(&c->answer, e);
   else chat_show_pictures(c, base64);
 }
 
@@ -558,9 +416,10 @@ static void chat_fetch_pictures(struct chat *c)
 {
   struct strbuf urls = STRBUF(1024 * 1024);
   for(int i = 0; i < c->leg_n; i++) strbuf_adds(&urls, strbuf_str(&c->legs[i].choice.pictures));
-  if(!urls.err) c->pictures = pictures_fetch(c->app, c->config, c->ap->pump, strbuf_str(&urls), chat_pictures_came, c);
+  if(!urls.err)
+    c->pictures = pictures_fetch(c->answer.app, c->answer.config, c->answer.ap->pump, strbuf_str(&urls), chat_pictures_came, c);
   strbuf_free(&urls);
-  if(!c->pictures) chat_fail_st(c, Q_NOMEM, "Out of memory.");
+  if(!c->pictures) answer_no_memory(&c->answer);
 }
 
 /* ---- what the turns tell ---- */
@@ -572,27 +431,23 @@ static struct chat_leg *chat_leg_of(struct turn *t)
 
 static void chat_leased(struct turn *t)
 {
-  struct chat *c = chat_leg_of(t)->chat;
-  if(c->stream && !c->leased) c->commit_ms = chat_now(c) + c->config->sse_early_headers_ms;
-  c->leased = true;
-  chat_arm(c);
+  answer_leased(&chat_leg_of(t)->chat->answer);
 }
 
 static void chat_leg_open(struct turn *t)
 {
-  struct chat *c = chat_leg_of(t)->chat;
-  c->piece = chat_begin_write(c);
+  (void)answer_begin(&chat_leg_of(t)->chat->answer);
 }
 
 static bool chat_leg_delta(struct turn *t, const struct delta *d)
 {
   struct chat_leg *leg = chat_leg_of(t);
   if(d->image_n) {
-    int n = snprintf(leg->url, sizeof leg->url, "%s/api/v2/chat/%s/", leg->chat->config->qwen_chat_proxy_url, turn_chat_id(t));
+    int n = snprintf(leg->url, sizeof leg->url, "%s/api/v2/chat/%s/", leg->chat->answer.config->qwen_chat_proxy_url, turn_chat_id(t));
     leg->choice.chat_url = n > 0 && n < (int)sizeof leg->url ? str_z(leg->url) : STR_NONE;
   }
-  bool more = choice_delta(&leg->choice, d, &leg->chat->ap->scratch);
-  if(leg->chat->stream && out_shown(&leg->out)) t->sent = true; /* it is written with this read's last event, whatever that is */
+  bool more = choice_delta(&leg->choice, d, &leg->chat->answer.ap->scratch);
+  if(leg->chat->answer.stream && out_shown(&leg->out)) t->sent = true; /* it is written with this read's last event, whatever that is */
   return more;
 }
 
@@ -601,17 +456,15 @@ static enum q_status chat_leg_close(struct turn *t)
   struct chat_leg *leg = chat_leg_of(t);
   struct chat *c = leg->chat;
   if(leg->choice.lost) return Q_NOMEM;
-  if(!c->stream) return c->ap->scratch.err ? Q_NOMEM : Q_OK;
-  enum q_status st = chat_write(c, c->piece, false);
+  if(!c->answer.stream) return c->answer.ap->scratch.err ? Q_NOMEM : Q_OK;
+  enum q_status st = answer_write(&c->answer, false);
   if(out_shown(&leg->out)) t->sent = true;
-  if(c->committed) chat_arm(c);
   return st;
 }
 
 static bool chat_leg_full(struct turn *t)
 {
-  struct chat *c = chat_leg_of(t)->chat;
-  return c->stream && c->client && client_pending(c->client) > CHAT_PENDING_MAX;
+  return answer_lags(&chat_leg_of(t)->chat->answer);
 }
 
 static enum q_status chat_leg_judge(struct turn *t)
@@ -619,7 +472,7 @@ static enum q_status chat_leg_judge(struct turn *t)
   struct chat_leg *leg = chat_leg_of(t);
   if(t->filtered) return Q_OK;
   chat_leg_open(t);
-  choice_flush(&leg->choice, &leg->chat->ap->scratch);
+  choice_flush(&leg->choice, &leg->chat->answer.ap->scratch);
   enum q_status st = chat_leg_close(t);
   if(st == Q_NOMEM) return st;
   return choice_empty(&leg->choice) ? Q_UP_EMPTY : Q_OK;
@@ -628,7 +481,8 @@ static enum q_status chat_leg_judge(struct turn *t)
 static void chat_leg_forget(struct turn *t)
 {
   struct chat_leg *leg = chat_leg_of(t);
-  if(choice_forget(&leg->choice)) LOG_ERROR(leg->chat->app->log, "chat", leg->chat->request_id, "no memory for another attempt");
+  const struct answer *a = &leg->chat->answer;
+  if(choice_forget(&leg->choice)) LOG_ERROR(a->app->log, "chat", a->request_id, "no memory for another attempt");
 }
 
 /* A second turn: the same question with a word about what was wrong. */
@@ -643,23 +497,23 @@ static void chat_leg_again(struct chat_leg *leg, const struct strbuf *hint)
   strbuf_addc(&prompt, '"');
   strbuf_free(&leg->prompt);
   leg->prompt = prompt;
-  if(prompt.err) chat_fail_st(c, Q_NOMEM, "Out of memory.");
+  if(prompt.err) answer_no_memory(&c->answer);
   else turn_again(&leg->turn, strbuf_str(&leg->prompt));
 }
 
-static void chat_leg_done(struct chat_leg *leg, struct chat_piece p)
+static void chat_leg_done(struct chat_leg *leg, struct strbuf *b)
 {
   struct chat *c = leg->chat;
   bool all = true;
   leg->over = true;
   for(int i = 0; i < c->leg_n; i++) all &= c->legs[i].over;
-  if(!c->rules.pictures) choice_finish(&leg->choice, p.b);
+  if(!c->rules.pictures) choice_finish(&leg->choice, b);
   if(all && !c->rules.pictures) {
-    chat_end(c, p);
+    chat_end(c);
     return;
   }
-  if(c->stream && chat_write(c, p, false) == Q_NOMEM) {
-    chat_fail_st(c, Q_NOMEM, "Out of memory.");
+  if(c->answer.stream && answer_write(&c->answer, false) == Q_NOMEM) {
+    answer_no_memory(&c->answer);
     return;
   }
   if(!all) chat_start_legs(c);
@@ -675,22 +529,22 @@ static void chat_leg_over(struct turn *t, const struct q_error *e)
   struct q_error own = Q_ERROR_NONE;
   if(c->ended) return;
   if(e) {
-    chat_fail(c, e);
+    chat_fail(&c->answer, e);
     return;
   }
   chat_count(c, t);
-  struct chat_piece p = chat_begin_write(c);
+  struct strbuf *b = answer_begin(&c->answer);
   enum choice_next next = CHOICE_DONE;
   if(t->filtered) leg->choice.why = FINISH_FILTER;
-  else next = choice_settle(&leg->choice, &hint, p.b, &own);
+  else next = choice_settle(&leg->choice, &hint, b, &own);
   if(next == CHOICE_AGAIN) {
-    enum q_status st = c->stream ? chat_write(c, p, false) : Q_OK;
-    if(st == Q_NOMEM) chat_fail_st(c, st, "Out of memory.");
+    enum q_status st = c->answer.stream ? answer_write(&c->answer, false) : Q_OK;
+    if(st == Q_NOMEM) answer_no_memory(&c->answer);
     else chat_leg_again(leg, &hint);
   } else {
     if(!turn_close(t, own.st == Q_UP_CHALLENGE ? own.st : Q_OK)) c->pending++;
-    if(next == CHOICE_FAILED) chat_fail(c, &own);
-    else chat_leg_done(leg, p);
+    if(next == CHOICE_FAILED) chat_fail(&c->answer, &own);
+    else chat_leg_done(leg, b);
   }
   strbuf_free(&hint);
 }
@@ -716,8 +570,8 @@ static void chat_start_legs(struct chat *c)
     running++;
     leg->turn.ops = &chat_turn_ops;
     leg->turn.want = c->want;
-    leg->turn.ap = c->ap;
-    leg->turn.config = c->config;
+    leg->turn.ap = c->answer.ap;
+    leg->turn.config = c->answer.config;
     for(int k = 0; k < i; k++)
       if(!c->legs[k].over) turn_avoid_account(&leg->turn, &c->legs[k].turn);
     turn_start(&leg->turn);
@@ -737,129 +591,66 @@ static void chat_video_done(struct video_waiter *w)
   }
   c->legs[0].turn.attempts = w->attempts;
   if(w->st) {
-    chat_fail(c, &w->err);
+    chat_fail(&c->answer, &w->err);
     return;
   }
   struct strbuf text = STRBUF(16 * 1024);
   strbuf_fmt(&text, "<video controls=\"controls\">\n%s\n</video>\n\n[Download Video](%s)", w->url, w->url);
-  struct chat_piece p = chat_begin_write(c);
+  struct strbuf *b = answer_begin(&c->answer);
   struct chat_leg *leg = &c->legs[0];
   struct delta d = { .answer = strbuf_str(&text) };
   leg->over = true;
-  (void)choice_delta(&leg->choice, &d, p.b);
-  choice_finish(&leg->choice, p.b);
+  (void)choice_delta(&leg->choice, &d, b);
+  choice_finish(&leg->choice, b);
   leg->choice.tokens = (struct tokens){ 0 }; /* a link is no answer of a model */
   strbuf_free(&text);
-  chat_end(c, p);
+  chat_end(c);
 }
 
 static void chat_start_video(struct chat *c)
 {
   struct q_error e = Q_ERROR_NONE;
   struct video_order o = { .model_id = str_z(c->model_id), .shown_model = str_z(c->shown_model), .prompt = strbuf_str(&c->prompt),
-                           .size = c->want.size, .key_id = STR_NONE, .request_id = c->request_id };
-  c->video->waiter = (struct video_waiter){ .done = chat_video_done, .pump = c->ap->pump };
-  if(c->stream) c->commit_ms = chat_now(c) + c->config->sse_early_headers_ms;
-  if(video_start(c->app, &o, &c->video->waiter, c->video->id, &e)) {
+                           .size = c->want.size, .key_id = STR_NONE, .request_id = c->answer.request_id };
+  c->video->waiter = (struct video_waiter){ .done = chat_video_done, .pump = c->answer.ap->pump };
+  answer_leased(&c->answer); /* its line is its own */
+  if(video_start(c->answer.app, &o, &c->video->waiter, c->video->id, &e)) {
     c->video->id[0] = 0;
-    chat_fail(c, &e);
-  } else {
-    chat_arm(c);
+    chat_fail(&c->answer, &e);
   }
-}
-
-/* ---- time ---- */
-
-static void chat_arm(struct chat *c)
-{
-  int64_t at = c->committed ? c->beat_ms : c->commit_ms;
-  if(!at || c->ended || (c->timer.slot && c->timer.at_ms <= at)) return;
-  if(pump_timer_set(c->ap->pump, &c->timer, at)) LOG_ERROR(c->app->log, "chat", c->request_id, "no memory for a timer");
-}
-
-/* Commits the head, or says that we are still here. */
-static void chat_time(struct pump_timer *t)
-{
-  struct chat *c = (struct chat *)((char *)t - offsetof(struct chat, timer));
-  int64_t now = chat_now(c);
-  if(now >= (c->committed ? c->beat_ms : c->commit_ms)) {
-    c->beat_ms = now + c->config->sse_heartbeat_ms;
-    if(!c->committed || !client_pending(c->client)) { /* else it has enough to read */
-      struct chat_piece p = chat_open(c);
-      if(c->stream) c->legs[0].out.ops->heartbeat(&c->legs[0].out, p.b);
-      else strbuf_addc(p.b, ' ');
-      if(chat_write(c, p, false)) LOG_DEBUG(c->app->log, "chat", c->request_id, "a heartbeat was not taken");
-    }
-  }
-  chat_arm(c);
 }
 
 /* ---- the client ---- */
 
-static void chat_start(struct client_taker *t, struct client *client)
+static void chat_start(struct answer *a)
 {
-  struct chat *c = (struct chat *)((char *)t - offsetof(struct chat, taker));
+  struct chat *c = chat_of(a);
   char id[25];
-  c->client = client;
-  c->ap = app_pump_of(c->app, client_pump(client));
-  c->next = c->ap->chats;
-  c->at = &c->ap->chats;
-  if(c->next) c->next->at = &c->next;
-  c->ap->chats = c;
-  atomic_fetch_add(&c->app->chats_open, 1);
-  atomic_fetch_add(&c->app->counts.chats, 1);
-  c->timer.fn = chat_time;
   c->bury.fn = chat_bury;
-  c->begun_ms = chat_now(c);
-  crypt_id(&c->ap->rng, id, 24);
+  crypt_id(&a->ap->rng, id, 24);
   for(int i = 0; i < c->leg_n; i++) {
     struct out *out = &c->legs[i].out;
     memcpy(out->id + strlen(out->id), id, sizeof id);
-    out->created_s = now_wall_s(c->app->now);
-    c->legs[i].choice.rng = &c->ap->rng;
+    out->created_s = now_wall_s(a->app->now);
+    c->legs[i].choice.rng = &a->ap->rng;
   }
-  if(!c->stream && c->config->json_heartbeat) c->commit_ms = c->begun_ms + CHAT_JSON_COMMIT_MS;
-  if(c->stream) c->commit_ms = c->begun_ms + CHAT_QUEUE_COMMIT_MS; /* until an account is found */
-  if(c->committed) c->beat_ms = c->begun_ms + c->config->sse_heartbeat_ms;
-  client_release_request(client);
-  if(c->want.kind == CHAT_T2V) {
-    chat_start_video(c);
-  } else {
-    chat_start_legs(c);
-    chat_arm(c);
-  }
+  client_release_request(a->client);
+  if(c->want.kind == CHAT_T2V) chat_start_video(c);
+  else chat_start_legs(c);
 }
 
-static void chat_drained(struct client_taker *t)
+static void chat_drained(struct answer *a)
 {
-  struct chat *c = (struct chat *)((char *)t - offsetof(struct chat, taker));
+  struct chat *c = chat_of(a);
   for(int i = 0; i < c->leg_n && !c->ended; i++)
     if(c->legs[i].started && !c->legs[i].over) turn_pull(&c->legs[i].turn);
 }
 
-static void chat_gone(struct client_taker *t)
-{
-  struct chat *c = (struct chat *)((char *)t - offsetof(struct chat, taker));
-  LOG_INFO(c->app->log, "chat", c->request_id, "client closed (499)");
-  atomic_fetch_add(&c->app->counts.chats_gone, 1);
-  c->client = NULL;
-  chat_over(c);
-}
+static const struct answer_ops chat_answer_ops = {
+  "chat", chat_start, chat_drained, chat_info, chat_beat, chat_error, chat_fail, chat_over,
+};
 
 struct client_taker *chat_taker(struct chat *c)
 {
-  c->taker.start = chat_start;
-  c->taker.on_drain = chat_drained;
-  c->taker.on_gone = chat_gone;
-  return &c->taker;
-}
-
-void chat_end_all(struct app_pump *p)
-{
-  struct q_error e = Q_ERROR_NONE;
-  status_fail(&e, Q_SHUTDOWN, NULL, "The gateway is shutting down; send the request again.");
-  for(struct chat *c = p->chats, *next; c; c = next) {
-    next = c->next;
-    if(!c->ended) chat_fail(c, &e);
-  }
+  return answer_taker(&c->answer);
 }

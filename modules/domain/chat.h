@@ -2,39 +2,18 @@
  * become bytes of the client's protocol.
  *
  * Threads: chat_new() on the desk (or a job); from client_adopt() on it is owned by the client's pump.
- * Time:    heartbeats and the early head; all waits for the upstream are the turns'.
+ * Time:    heartbeats and the early head are answer.h's, all waits for the upstream the turns'.
  * Memory:  a chat owns all it needs and frees itself after its last byte. A streaming chat keeps no text but what tools, formats
  *          and stop strings hold back.
  * Errors:  until the HTTP head is out trouble has its own status, afterwards it is one event in the client's protocol. */
 #ifndef Q2A_DOMAIN_CHAT_H
 #define Q2A_DOMAIN_CHAT_H
 
-#include "domain/app.h"
+#include "domain/answer.h"
 #include "proto/chat_req.h"
 #include "proto/out.h"
 
 struct chat;
-
-/* What the HTTP head of an answer says of the chat. */
-struct chat_info {
-  const char *request_id;
-  const char *model_id;    /* the upstream's name, for x-qwen2api-model */
-  struct str ignored;      /* x-qwen2api-ignored */
-  const char *folded;      /* x-qwen2api-folded or NULL */
-  const char *route;       /* x-qwen2api-route or NULL */
-  int attempts;
-  bool keep;               /* the connection goes on afterwards */
-  bool chunked;            /* else the end of the connection ends the body */
-  bool stream;             /* an event stream, else JSON */
-};
-
-/* Writes the HTTP side of an answer; given by the layer above. ctx is theirs. */
-struct chat_face {
-  void (*stream_head)(void *ctx, const struct chat_info *i, struct strbuf *b);
-  void (*whole)(void *ctx, const struct chat_info *i, struct str body, struct strbuf *b);
-  void (*error)(void *ctx, const struct chat_info *i, const struct q_error *e, struct str body, struct strbuf *b);
-  void *ctx;
-};
 
 struct chat_order {
   const struct chat_req *req;      /* read during chat_new() only */
@@ -49,19 +28,12 @@ struct chat_order {
   void (*kept)(void *ctx, const struct out *o);
   void *kept_ctx;
   struct str shown_model;          /* the name the client sent */
-  struct chat_face face;
-  const char *request_id;
   const char *route;               /* static text for x-qwen2api-route, or NULL */
-  bool committed;                  /* the HTTP head of the answer is out already */
-  int attempts;                    /* made before, elsewhere */
-  bool keep, chunked;              /* of the client's connection */
+  struct answer_to to;
 };
 
 /* Builds a chat, ready for client_adopt(c, chat_taker(chat)). */
-enum q_status chat_new(struct chat **out, struct app *a, const struct chat_order *o, struct q_error *e) Q_MUST_USE;
+enum q_status chat_new(struct chat **out, const struct chat_order *o, struct q_error *e) Q_MUST_USE;
 struct client_taker *chat_taker(struct chat *c);
-
-/* (pump) Ends every running chat of this pump with Q_SHUTDOWN: an error event in its protocol, a clean end. */
-void chat_end_all(struct app_pump *p);
 
 #endif

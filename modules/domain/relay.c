@@ -8,15 +8,10 @@
 #include "proto/relay_out.h"
 
 enum {
-  RELAY_PENDING_MAX = 64 * 1024,      /* bytes a client may lag behind before its upstream is not read */
   RELAY_TURN_BYTES = 256 * 1024,      /* upstream bytes of one relay per turn of the pump */
   RELAY_BODY_MAX = 16 * 1024 * 1024,  /* an upstream answer that is no stream */
-  RELAY_WHOLE_MAX = 80 * 1024 * 1024, /* a collected answer */
   RELAY_LAST_ATTEMPT_MS = 90 * 1000,
-  RELAY_QUEUE_COMMIT_MS = 60 * 1000,
-  RELAY_JSON_COMMIT_MS = 30 * 1000,
-  RELAY_ACCOUNTS_MAX = 5,
-  RELAY_CHUNK_HEAD = 10               /* 8 hex digits and CRLF in front of a chunk */
+  RELAY_ACCOUNTS_MAX = 5
 };
 
 enum relay_state {
@@ -30,22 +25,15 @@ enum relay_state {
 };
 
 struct relay {
-  struct client_taker taker;
-  struct client *client;           /* NULL: gone or done */
-  struct app *app;
-  struct app_pump *ap;
-  struct config *config;
-  struct relay *next, **at;        /* all of the pump */
+  struct answer answer;
   enum relay_state state;
 
   /* the order */
   enum relay_kind kind;
   struct relay_req req;
   struct strbuf embeddings;
-  char request_id[132];
   char shown_model[256];
-  struct relay_face face;
-  bool stream, keep, chunked, base64, then_web;
+  bool base64, then_web;
   enum pool_plane routes[POOL_PLANES];
   int route, route_n;
 
@@ -66,30 +54,35 @@ struct relay {
   bool renewed;                    /* this lease's grant, after a refusal */
   int attempts, account_tries, retries;
   struct relay_err best;           /* the most telling trouble of all attempts */
-
-  bool committed;                  /* the HTTP head is out */
+  struct relay_err told;           /* what the client is told in the end */
   bool sent;                       /* an answer event is out: no attempt after this */
 
   struct pump_timer timer;
   struct pump_task again;          /* more to read next turn; at the end: the burial */
   bool again_on;
   /* Deadlines in pump ms; 0 = off. */
-  int64_t begun_ms, first_ms, queue_ms, poll_ms, step_ms, idle_ms, turn_ms, rest_ms, commit_ms, beat_ms;
+  int64_t first_ms, queue_ms, poll_ms, step_ms, idle_ms, turn_ms, rest_ms;
 };
 
 static void relay_seek(struct relay *r);
 static void relay_pull(struct relay *r);
 static void relay_trouble(struct relay *r, const struct relay_err *err);
 static void relay_arm(struct relay *r);
+static const struct answer_ops relay_answer_ops;
+
+static struct relay *relay_of(const struct answer *a)
+{
+  return (struct relay *)((char *)a - offsetof(struct relay, answer));
+}
 
 static int64_t relay_wall(const struct relay *r)
 {
-  return now_wall_ms(r->app->now);
+  return now_wall_ms(r->answer.app->now);
 }
 
 static int64_t relay_now(const struct relay *r)
 {
-  return pump_now(r->ap->pump);
+  return pump_now(r->answer.ap->pump);
 }
 
 /* ---- birth ---- */
@@ -100,33 +93,28 @@ static void relay_free(struct relay *r)
   relay_out_free(&r->out);
   strbuf_free(&r->embeddings);
   strbuf_free(&r->body);
-  config_unref(r->config);
+  answer_free(&r->answer);
   mem_free(r);
 }
 
-enum q_status relay_new(struct relay **out, struct app *a, const struct relay_order *o, struct q_error *e)
+enum q_status relay_new(struct relay **out, const struct relay_order *o, struct q_error *e)
 {
   struct relay *r = mem_zalloc(sizeof *r);
+  struct pool *pool = o->to.face.app->pool;
   if(!r) {
     if(o->req) relay_req_free(o->req);
     if(o->embeddings) strbuf_free(o->embeddings);
     return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
   }
-  r->app = a;
-  r->config = app_config(a);
+  answer_init(&r->answer, &relay_answer_ops, &o->to, o->req && o->req->stream);
   r->kind = o->kind;
-  r->face = o->face;
   r->base64 = o->base64;
-  r->keep = o->keep;
-  r->chunked = o->chunked;
   r->then_web = o->then_web;
   r->body = STRBUF(RELAY_BODY_MAX);
-  str_copy(r->request_id, sizeof r->request_id, str_z(o->request_id));
   str_copy(r->shown_model, sizeof r->shown_model, o->shown_model);
   if(o->req) {
     r->req = *o->req;
     *o->req = (struct relay_req){ .rest = STRBUF(0), .ignored = STRBUF(0) };
-    r->stream = r->req.stream;
   }
   if(o->embeddings) {
     r->embeddings = *o->embeddings;
@@ -135,7 +123,7 @@ enum q_status relay_new(struct relay **out, struct app *a, const struct relay_or
   for(int plane = r->kind == RELAY_CLI ? POOL_GRANT : POOL_API; plane <= POOL_API; plane++) {
     struct pool_want w = relay_route_want(r->kind, (enum pool_plane)plane, STR_NONE);
     w.listed = false;
-    if(pool_offer(a->pool, &w, relay_wall(r)).configured) r->routes[r->route_n++] = (enum pool_plane)plane;
+    if(pool_offer(pool, &w, relay_wall(r)).configured) r->routes[r->route_n++] = (enum pool_plane)plane;
   }
   *out = r;
   return Q_OK;
@@ -154,208 +142,122 @@ static void relay_release(struct relay *r, enum q_status how, const char *words,
 {
   if(!r->lease_busy) return;
   r->lease_busy = false;
-  pool_release(r->app->pool, &r->lease, relay_wall(r), how, words, wait_s, STR_NONE);
+  pool_release(r->answer.app->pool, &r->lease, relay_wall(r), how, words, wait_s, STR_NONE);
 }
 
 static void relay_bury(struct pump_task *t)
 {
   struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, again));
-  *r->at = r->next;
-  if(r->next) r->next->at = r->at;
-  atomic_fetch_sub(&r->app->chats_open, 1);
   relay_free(r);
 }
 
 static void relay_bury_later(struct relay *r)
 {
-  if(r->again_on) pump_undefer(r->ap->pump, &r->again);
+  if(r->again_on) pump_undefer(r->answer.ap->pump, &r->again);
   r->again.fn = relay_bury;
-  pump_defer(r->ap->pump, &r->again);
+  pump_defer(r->answer.ap->pump, &r->again);
 }
 
 /* Ends the relay's work; it is buried now, or when what is on its way to it has arrived. */
-static void relay_over(struct relay *r)
+static void relay_over(struct answer *a)
 {
+  struct relay *r = relay_of(a);
   enum relay_state was = r->state;
   r->state = RELAY_OVER;
   relay_close_exchange(r);
-  pump_timer_off(r->ap->pump, &r->timer);
-  if(was == RELAY_QUEUED && !pool_leave(r->app->pool, &r->waiter) && r->waiter.lease.account) return; /* grant_task comes */
-  if(was == RELAY_RENEWING && !login_leave(r->app->login, &r->renewing)) return;                      /* renewing.done comes */
+  relay_release(r, Q_CLIENT_GONE, "", 0);
+  pump_timer_off(r->answer.ap->pump, &r->timer);
+  if(was == RELAY_QUEUED && !pool_leave(r->answer.app->pool, &r->waiter) && r->waiter.lease.account) return; /* grant_task comes */
+  if(was == RELAY_RENEWING && !login_leave(r->answer.app->login, &r->renewing)) return;                      /* renewing.done comes */
   relay_bury_later(r);
 }
 
-/* ---- writing to the client ---- */
+/* ---- what the answer asks ---- */
 
-static struct relay_info relay_info_of(const struct relay *r)
+static void relay_info(const struct answer *a, struct answer_info *i)
 {
+  const struct relay *r = relay_of(a);
   int route = r->route < r->route_n ? r->route : r->route_n - 1;
-  return (struct relay_info){ r->request_id, r->model_id, route >= 0 && r->routes[route] == POOL_GRANT ? "cli" : "api",
-                              strbuf_str(&r->req.ignored), r->attempts > 0 ? r->attempts : 1,
-                              r->keep && client_keep_alive(r->client), r->chunked, r->stream };
+  i->model_id = r->model_id;
+  i->ignored = strbuf_str(&r->req.ignored);
+  i->route = route >= 0 && r->routes[route] == POOL_GRANT ? "cli" : "api";
+  i->attempts = r->attempts;
 }
 
-struct relay_piece { struct strbuf *b; size_t head_end; /* where the payload's chunk head begins */ };
-
-/* Opens the pump's scratch for one write: HTTP head if it is not out yet, room for the chunk's head, then payload. */
-static struct relay_piece relay_open(struct relay *r)
+static void relay_beat(struct answer *a, struct strbuf *b)
 {
-  struct relay_piece p = { &r->ap->scratch, 0 };
-  strbuf_clear(p.b);
-  if(!r->committed) {
-    struct relay_info info = relay_info_of(r);
-    r->keep = info.keep;
-    r->face.stream_head(r->face.ctx, &info, p.b);
-  }
-  p.head_end = p.b->n;
-  if(r->chunked) strbuf_add(p.b, "00000000\r\n", RELAY_CHUNK_HEAD);
-  return p;
+  (void)a;
+  strbuf_lit(b, ": keep-alive\n\n");
 }
 
-/* Frames and writes what stands in the scratch; last ends the body. Trouble here is the client's end or no memory. */
-static enum q_status relay_write(struct relay *r, struct relay_piece p, bool last)
+static int relay_error(struct answer *a, const struct q_error *e, struct strbuf *b)
 {
-  struct strbuf *b = p.b;
-  size_t from = 0, body = p.head_end + (r->chunked ? RELAY_CHUNK_HEAD : 0);
-  if(b->err) return Q_NOMEM;
-  size_t n = b->n - body;
-  if(r->chunked && n == 0) {
-    b->n = p.head_end;
-  } else if(r->chunked) {
-    static const char hex[] = "0123456789abcdef";
-    size_t at = p.head_end + 8;
-    for(size_t v = n; v; v >>= 4) b->p[--at] = hex[v & 15];
-    from = at - p.head_end; /* unused digits: the head moves up against the number */
-    memmove(b->p + from, b->p, p.head_end);
-    strbuf_lit(b, "\r\n");
-  }
-  if(last && r->chunked) strbuf_lit(b, "0\r\n\r\n");
-  if(b->err) return Q_NOMEM;
-  if(b->n == from) return Q_OK;
-  r->committed = true;
-  r->beat_ms = relay_now(r) + r->config->sse_heartbeat_ms;
-  enum q_status st = client_write(r->client, b->p + from, b->n - from);
-  if(b->cap > 256 * 1024) strbuf_free(b); /* one large event must not be kept for ever */
-  return st;
+  const struct relay *r = relay_of(a);
+  bool event = a->stream && a->committed;
+  if(event) strbuf_lit(b, "data: ");
+  relay_err_write(&r->told, e, b);
+  if(event) strbuf_lit(b, "\n\ndata: [DONE]\n\n");
+  return r->told.status;
 }
 
-static void relay_done(struct relay *r)
+static void relay_tell(struct relay *r, const struct relay_err *err, const struct q_error *e)
 {
-  struct client *client = r->client;
-  bool keep = r->keep && r->chunked;
-  r->client = NULL;
-  relay_over(r);
-  client_done(client, keep);
-}
-
-static enum q_status relay_answer_error(struct relay *r, const struct relay_err *err, const struct q_error *e)
-{
-  struct strbuf body = STRBUF(64 * 1024), *b = &r->ap->scratch;
-  enum q_status st;
-  relay_err_write(err, e, &body);
-  if(r->committed) { /* the status is spent: an error event, or the object behind the spaces of JSON_HEARTBEAT */
-    struct relay_piece p = relay_open(r);
-    if(r->stream) strbuf_lit(p.b, "data: ");
-    strbuf_adds(p.b, strbuf_str(&body));
-    if(r->stream) strbuf_lit(p.b, "\n\ndata: [DONE]\n\n");
-    st = body.err ? body.err : relay_write(r, p, true);
-  } else {
-    struct relay_info info = relay_info_of(r);
-    r->keep = info.keep;
-    strbuf_clear(b);
-    r->face.error(r->face.ctx, &info, err->status, e, strbuf_str(&body), b);
-    st = body.err ? body.err : b->err;
-    if(!st) st = client_write(r->client, b->p, b->n);
-    r->chunked = true; /* a framed answer: the connection may go on */
-  }
-  strbuf_free(&body);
-  return st;
-}
-
-static void relay_fail(struct relay *r, const struct relay_err *err, const struct q_error *e)
-{
-  LOG_WARN(r->app->log, "relay", r->request_id, "failed: %s (%s): %s", status_row(e->st)->code, status_row(e->st)->name, e->msg);
-  atomic_fetch_add(&r->app->counts.chats_failed, 1);
+  if(r->state == RELAY_OVER) return;
+  r->told = *err;
   relay_close_exchange(r);
   relay_release(r, Q_CLIENT_GONE, "", 0);
-  if(!r->client) {
-    relay_over(r);
-    return;
-  }
-  if(relay_answer_error(r, err, e)) r->keep = false;
-  relay_done(r);
+  answer_fail(&r->answer, e);
 }
 
-static void relay_fail_memory(struct relay *r)
+static void relay_fail(struct answer *a, const struct q_error *e)
 {
-  struct relay_err err = { .st = Q_NOMEM };
-  struct q_error e = Q_ERROR_NONE;
-  status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
-  relay_fail(r, &err, &e);
+  relay_tell(relay_of(a), &(struct relay_err){ .st = e->st }, e);
 }
 
 /* ---- the answer ---- */
 
-static enum q_status relay_answer_whole(struct relay *r, const struct strbuf *body)
+static void relay_success(struct relay *r)
 {
-  struct strbuf *b = &r->ap->scratch;
-  if(r->committed) {
-    struct relay_piece p = relay_open(r);
-    strbuf_adds(p.b, strbuf_str(body));
-    return relay_write(r, p, true);
-  }
-  struct relay_info info = relay_info_of(r);
-  r->keep = info.keep;
-  strbuf_clear(b);
-  r->face.whole(r->face.ctx, &info, strbuf_str(body), b);
-  enum q_status st = b->err;
-  if(!st) st = client_write(r->client, b->p, b->n);
-  r->chunked = true; /* a framed answer: the connection may go on */
-  if(b->cap > 256 * 1024) strbuf_free(b);
-  return st;
+  if(r->lease_busy && r->kind == RELAY_CLI)
+    pool_count_cli(r->answer.app->pool, r->lease.account, relay_wall(r), r->out.counts.prompt, r->out.counts.completion);
+  relay_release(r, Q_OK, "", 0);
+  LOG_DEBUG(r->answer.app->log, "relay", r->answer.request_id, "done: %lld in, %lld out", (long long)r->out.counts.prompt,
+            (long long)r->out.counts.completion);
+  answer_done(&r->answer);
 }
 
-static void relay_success(struct relay *r, enum q_status written)
+static void relay_success_whole(struct relay *r, struct str body)
 {
-  if(written) r->keep = false;
-  if(r->lease_busy && r->kind == RELAY_CLI)
-    pool_count_cli(r->app->pool, r->lease.account, relay_wall(r), r->out.counts.prompt, r->out.counts.completion);
-  relay_release(r, Q_OK, "", 0);
-  LOG_DEBUG(r->app->log, "relay", r->request_id, "done: %lld in, %lld out", (long long)r->out.counts.prompt, (long long)r->out.counts.completion);
-  relay_done(r);
+  if(answer_whole(&r->answer, body)) answer_no_memory(&r->answer);
+  else relay_success(r);
 }
 
 /* The upstream has said all. */
 static void relay_finish(struct relay *r)
 {
   struct relay_err err;
-  struct strbuf body = STRBUF(RELAY_WHOLE_MAX);
+  struct strbuf body = STRBUF(ANSWER_WHOLE_MAX), *b = r->answer.stream ? answer_begin(&r->answer) : &body;
+  size_t before = b->n;
   relay_close_exchange(r);
-  if(r->stream) {
-    struct relay_piece p = relay_open(r);
-    size_t before = p.b->n;
-    enum q_status st = relay_out_end(&r->out, p.b, &err);
-    if(st) {
-      p.b->n = before;
-      relay_trouble(r, &err);
-      return;
-    }
-    relay_success(r, relay_write(r, p, true));
-    return;
+  if(relay_out_end(&r->out, b, &err)) {
+    b->n = before;
+    relay_trouble(r, &err);
+  } else if(r->answer.stream) {
+    (void)answer_write(&r->answer, true);
+    relay_success(r);
+  } else {
+    relay_success_whole(r, strbuf_str(&body));
   }
-  enum q_status st = relay_out_end(&r->out, &body, &err);
-  if(st) relay_trouble(r, &err);
-  else relay_success(r, relay_answer_whole(r, &body));
   strbuf_free(&body);
 }
 
 static void relay_collected_embeddings(struct relay *r)
 {
-  struct strbuf body = STRBUF(RELAY_WHOLE_MAX);
+  struct strbuf body = STRBUF(ANSWER_WHOLE_MAX);
   enum q_status st = relay_out_embeddings(strbuf_str(&r->body), str_z(r->shown_model), r->base64, &body);
   relay_close_exchange(r);
   if(st) relay_trouble(r, &(struct relay_err){ .st = st });
-  else relay_success(r, relay_answer_whole(r, &body));
+  else relay_success_whole(r, strbuf_str(&body));
   strbuf_free(&body);
 }
 
@@ -365,19 +267,17 @@ static void relay_collected_embeddings(struct relay *r)
 static bool relay_events(struct relay *r, struct str in)
 {
   struct relay_err err;
-  struct relay_piece p = { &r->ap->scratch, 0 };
-  if(r->stream) p = relay_open(r);
-  else strbuf_clear(p.b);
-  size_t before = p.b->n;
-  enum q_status st = relay_out_push(&r->out, in, p.b, &err);
-  if(r->stream && !p.b->err && p.b->n > before) {
-    enum q_status w = relay_write(r, p, false);
+  struct strbuf *b = answer_begin(&r->answer);
+  size_t before = b->n;
+  enum q_status st = relay_out_push(&r->out, in, b, &err);
+  if(r->answer.stream && !b->err && b->n > before) {
+    enum q_status w = answer_write(&r->answer, false);
     if(!w && !r->sent) {
       r->sent = true;
-      if(r->then_web) client_release_request(r->client); /* no web chat will read it any more */
+      if(r->then_web) client_release_request(r->answer.client); /* no web chat will read it any more */
     }
     if(w == Q_NOMEM && st == Q_AGAIN) {
-      relay_fail_memory(r);
+      answer_no_memory(&r->answer);
       return false;
     }
   }
@@ -401,16 +301,14 @@ static void relay_collected(struct relay *r)
     relay_trouble(r, &err);
     return;
   }
-  struct relay_piece p = { &r->ap->scratch, 0 };
-  if(r->stream) p = relay_open(r);
-  else strbuf_clear(p.b);
-  size_t before = p.b->n;
-  enum q_status st = relay_out_whole(&r->out, body, p.b, &err);
+  struct strbuf *b = answer_begin(&r->answer);
+  size_t before = b->n;
+  enum q_status st = relay_out_whole(&r->out, body, b, &err);
   if(st != Q_EOF) {
     relay_trouble(r, &err);
     return;
   }
-  if(r->stream && p.b->n > before && relay_write(r, p, false) == Q_OK) r->sent = true;
+  if(r->answer.stream && b->n > before && answer_write(&r->answer, false) == Q_OK) r->sent = true;
   relay_finish(r);
 }
 
@@ -444,9 +342,9 @@ static void relay_pull(struct relay *r)
   size_t share = RELAY_TURN_BYTES;
   while(r->x_open && r->state != RELAY_OVER) {
     struct str in;
-    if(r->stream && r->client && client_pending(r->client) > RELAY_PENDING_MAX) return; /* on_drain goes on */
+    if(answer_lags(&r->answer)) return; /* drained() goes on */
     if(share == 0) {
-      if(!r->again_on) pump_defer(r->ap->pump, &r->again);
+      if(!r->again_on) pump_defer(r->answer.ap->pump, &r->again);
       r->again_on = true;
       return;
     }
@@ -461,7 +359,7 @@ static void relay_pull(struct relay *r)
       return;
     }
     share = in.n < share ? share - in.n : 0;
-    r->idle_ms = relay_now(r) + r->config->upstream_idle_timeout_ms;
+    r->idle_ms = relay_now(r) + r->answer.config->upstream_idle_timeout_ms;
     if(r->state == RELAY_ASKED) {
       r->step_ms = 0;
       if(!relay_sniff(r, in)) continue;
@@ -540,7 +438,7 @@ static struct relay_req_to relay_to(const struct relay *r)
 
 static void relay_url(const struct relay *r, struct strbuf *url)
 {
-  struct str cli = str_z(r->config->qwen_cli_proxy_url), told = secret_str(r->lease.base);
+  struct str cli = str_z(r->answer.config->qwen_cli_proxy_url), told = secret_str(r->lease.base);
   bool usual = str_eq(cli, S("https://portal.qwen.ai")); /* one that the operator set wins over what a grant says */
   if(r->lease.plane == POOL_API) strbuf_adds(url, told);
   else grant_base(usual ? told : STR_NONE, cli, url);
@@ -553,7 +451,7 @@ static enum q_status relay_call(struct relay *r)
   struct relay_req_to to = relay_to(r);
   struct str proxy = secret_str(r->lease.proxy);
   relay_url(r, &url);
-  vendor_headers(r->config, &r->ap->rng, secret_str(r->lease.token), r->kind != RELAY_EMBEDDINGS, &headers);
+  vendor_headers(r->answer.config, &r->answer.ap->rng, secret_str(r->lease.token), r->kind != RELAY_EMBEDDINGS, &headers);
   str_copy(r->model_id, sizeof r->model_id, to.model);
   if(r->kind == RELAY_EMBEDDINGS) strbuf_adds(&body, strbuf_str(&r->embeddings));
   else relay_req_write(&r->req, &to, &body);
@@ -563,9 +461,9 @@ static enum q_status relay_call(struct relay *r)
   strbuf_clear(&r->body);
   enum q_status st = url.err ? url.err : headers.err ? headers.err : body.err;
   if(!st) {
-    struct xchg_req q = { strbuf_str(&url), proxy.n ? proxy : str_z(r->config->proxy_url), S("POST"), strbuf_str(&headers), &body,
-                          r->config->upstream_connect_timeout_ms };
-    st = xchg_start(&r->x, r->ap->httpc, &q);
+    struct xchg_req q = { strbuf_str(&url), proxy.n ? proxy : str_z(r->answer.config->proxy_url), S("POST"), strbuf_str(&headers),
+                          &body, r->answer.config->upstream_connect_timeout_ms };
+    st = xchg_start(&r->x, r->answer.ap->httpc, &q);
   }
   if(!st) r->x_open = true;
   if(headers.p) crypt_wipe(headers.p, headers.n);
@@ -577,14 +475,14 @@ static enum q_status relay_call(struct relay *r)
 
 static void relay_ask(struct relay *r)
 {
-  struct relay_out_set set = { .model = str_z(r->shown_model), .id = r->out_id, .created_s = now_wall_s(r->app->now),
-                               .prompt_tokens = r->req.prompt_tokens, .stream = r->stream, .usage = r->req.usage,
-                               .hide_think = r->req.hide_think || !r->config->output_think };
+  struct relay_out_set set = { .model = str_z(r->shown_model), .id = r->out_id, .created_s = now_wall_s(r->answer.app->now),
+                               .prompt_tokens = r->req.prompt_tokens, .stream = r->answer.stream, .usage = r->req.usage,
+                               .hide_think = r->req.hide_think || !r->answer.config->output_think };
   int64_t now = relay_now(r);
   memcpy(r->out_id, "chatcmpl-", 9);
-  crypt_id(&r->ap->rng, r->out_id + 9, 24);
+  crypt_id(&r->answer.ap->rng, r->out_id + 9, 24);
   r->attempts++;
-  atomic_fetch_add(&r->app->counts.attempts, 1);
+  atomic_fetch_add(&r->answer.app->counts.attempts, 1);
   r->state = RELAY_ASKED;
   relay_out_free(&r->out);
   enum q_status st = relay_out_init(&r->out, &set);
@@ -596,12 +494,12 @@ static void relay_ask(struct relay *r)
     return;
   }
   if(st) {
-    relay_fail_memory(r);
+    answer_no_memory(&r->answer);
     return;
   }
-  r->step_ms = now + r->config->upstream_first_byte_timeout_ms;
+  r->step_ms = now + r->answer.config->upstream_first_byte_timeout_ms;
   r->idle_ms = 0;
-  if(!r->turn_ms) r->turn_ms = now + r->config->upstream_turn_timeout_ms;
+  if(!r->turn_ms) r->turn_ms = now + r->answer.config->upstream_turn_timeout_ms;
   relay_arm(r);
 }
 
@@ -620,7 +518,7 @@ static void relay_renewed(struct login_waiter *w, enum q_status st)
     relay_bury_later(r);
     return;
   }
-  bool newer = pool_token_reload(r->app->pool, &r->lease);
+  bool newer = pool_token_reload(r->answer.app->pool, &r->lease);
   if(!st && (newer || !r->renewed) && !grant_due(&r->lease, relay_wall(r))) {
     relay_ask(r);
     return;
@@ -633,23 +531,20 @@ static void relay_renewed(struct login_waiter *w, enum q_status st)
 static void relay_renew(struct relay *r)
 {
   r->state = RELAY_RENEWING;
-  r->renewing = (struct login_waiter){ .done = relay_renewed, .pump = r->ap->pump };
-  login_renew_grant(r->app->login, r->lease.account, r->lease.token_no, &r->renewing);
+  r->renewing = (struct login_waiter){ .done = relay_renewed, .pump = r->answer.ap->pump };
+  login_renew_grant(r->answer.app->login, r->lease.account, r->lease.token_no, &r->renewing);
   relay_arm(r);
 }
 
 static void relay_leased(struct relay *r)
 {
-  int64_t now = relay_now(r);
   r->lease = r->waiter.lease;
   r->waiter.lease = LEASE_NONE;
   r->lease_busy = true;
   r->renewed = false;
   r->queue_ms = r->poll_ms = 0;
-  if(!r->first_ms) {
-    r->first_ms = now;
-    if(r->stream) r->commit_ms = now + r->config->sse_early_headers_ms;
-  }
+  if(!r->first_ms) r->first_ms = relay_now(r);
+  answer_leased(&r->answer);
   if(r->lease.plane == POOL_GRANT && grant_due(&r->lease, relay_wall(r))) relay_renew(r);
   else relay_ask(r);
 }
@@ -658,7 +553,7 @@ static void relay_granted(struct pump_task *t)
 {
   struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, grant_task));
   if(r->state == RELAY_OVER) {
-    pool_release(r->app->pool, &r->waiter.lease, relay_wall(r), Q_CLIENT_GONE, "", 0, STR_NONE);
+    pool_release(r->answer.app->pool, &r->waiter.lease, relay_wall(r), Q_CLIENT_GONE, "", 0, STR_NONE);
     relay_bury_later(r);
     return;
   }
@@ -669,7 +564,7 @@ static void relay_granted(struct pump_task *t)
 static void relay_grant(struct pool_waiter *w)
 {
   struct relay *r = (struct relay *)((char *)w - offsetof(struct relay, waiter));
-  pump_post(r->ap->pump, &r->grant_task);
+  pump_post(r->answer.ap->pump, &r->grant_task);
 }
 
 static void relay_remember(struct relay *r, const struct relay_err *err)
@@ -683,19 +578,20 @@ static void relay_elsewhere(struct relay *r)
   struct q_error e;
   struct pool_want web = { .feature = FEATURE_CHAT };
   r->state = RELAY_RESTING;
-  bool may = r->then_web && r->client && !r->sent && !atomic_load(&r->app->draining);
-  if(may && (pool_offer(r->app->pool, &web, relay_wall(r)).configured || !r->best.st)) {
-    struct client *client = r->client;
-    unsigned note = RELAY_NOTE_WEB | (r->committed ? RELAY_NOTE_HEAD : 0u) | (r->stream ? RELAY_NOTE_STREAM : 0u) | (unsigned)r->attempts << RELAY_NOTE_ATTEMPTS;
-    LOG_INFO(r->app->log, "relay", r->request_id, "no CLI account serves it (%s): web emulation", status_row(r->best.st)->text);
-    r->client = NULL;
-    relay_over(r);
+  bool may = r->then_web && r->answer.client && !r->sent && !atomic_load(&r->answer.app->draining);
+  if(may && (pool_offer(r->answer.app->pool, &web, relay_wall(r)).configured || !r->best.st)) {
+    unsigned head = r->answer.committed ? RELAY_NOTE_HEAD : 0, stream = r->answer.stream ? RELAY_NOTE_STREAM : 0;
+    unsigned note = RELAY_NOTE_WEB | head | stream | (unsigned)r->attempts << RELAY_NOTE_ATTEMPTS;
+    LOG_INFO(r->answer.app->log, "relay", r->answer.request_id, "no CLI account serves it (%s): web emulation",
+             status_row(r->best.st)->text);
+    struct client *client = answer_take(&r->answer);
+    relay_over(&r->answer);
     client_redo(client, note);
     return;
   }
   if(!r->best.st) r->best.st = Q_NO_CLI;
-  relay_route_describe(r->app, r->kind, &r->best, &e);
-  relay_fail(r, &r->best, &e);
+  relay_route_describe(r->answer.app, r->kind, &r->best, &e);
+  relay_tell(r, &r->best, &e);
 }
 
 static void relay_next_route(struct relay *r)
@@ -708,13 +604,13 @@ static void relay_next_route(struct relay *r)
 
 static bool relay_last_route(const struct relay *r)
 {
-  return r->route + 1 >= r->route_n && !(r->then_web && relay_route_web_usable(r->app));
+  return r->route + 1 >= r->route_n && !(r->then_web && relay_route_web_usable(r->answer.app));
 }
 
 static void relay_wanted(struct relay *r)
 {
   struct pool_want *w = &r->waiter.want, fresh = relay_route_want(r->kind, r->routes[r->route], str_z(r->shown_model));
-  if(r->kind == RELAY_CHAT) fresh.model = relay_route_listed(r->app, fresh.model);
+  if(r->kind == RELAY_CHAT) fresh.model = relay_route_listed(r->answer.app, fresh.model);
   memcpy(fresh.avoid, w->avoid, sizeof fresh.avoid);
   fresh.avoid_n = w->avoid_n;
   fresh.avoid_hard = w->avoid_hard;
@@ -724,12 +620,12 @@ static void relay_wanted(struct relay *r)
 
 static void relay_seek(struct relay *r)
 {
-  int64_t return_ms, now = relay_now(r), wall = relay_wall(r), end = r->begun_ms + r->config->queue_timeout_ms;
+  int64_t return_ms, now = relay_now(r), wall = relay_wall(r), end = r->answer.begun_ms + r->answer.config->queue_timeout_ms;
   for(; r->route < r->route_n; relay_next_route(r)) {
     struct q_error e = Q_ERROR_NONE;
     r->state = RELAY_QUEUED;
     relay_wanted(r);
-    enum q_status st = pool_acquire(r->app->pool, &r->waiter, wall, relay_last_route(r) ? end - now : 0, &return_ms, &e);
+    enum q_status st = pool_acquire(r->answer.app->pool, &r->waiter, wall, relay_last_route(r) ? end - now : 0, &return_ms, &e);
     if(!st) {
       relay_leased(r);
       return;
@@ -737,7 +633,6 @@ static void relay_seek(struct relay *r)
     if(st == Q_AGAIN) {
       r->queue_ms = end;
       r->poll_ms = return_ms ? now + (return_ms > wall ? return_ms - wall : 0) + 1 : 0;
-      if(r->stream && !r->commit_ms && !r->committed) r->commit_ms = r->begun_ms + RELAY_QUEUE_COMMIT_MS;
       relay_arm(r);
       return;
     }
@@ -789,8 +684,8 @@ static int relay_quota_wait(const struct relay *r, const struct relay_err *err)
 static void relay_rest(struct relay *r)
 {
   int n = r->retries - 1 > 10 ? 10 : r->retries - 1;
-  int64_t wait = r->config->chat_retry_backoff_ms << (n < 0 ? 0 : n);
-  wait += wait * ((int64_t)(crypt_u32(&r->ap->rng) % 41) - 20) / 100; /* +- 20 % */
+  int64_t wait = r->answer.config->chat_retry_backoff_ms << (n < 0 ? 0 : n);
+  wait += wait * ((int64_t)(crypt_u32(&r->answer.ap->rng) % 41) - 20) / 100; /* +- 20 % */
   r->state = RELAY_RESTING;
   r->rest_ms = relay_now(r) + (wait > 0 ? wait : 1);
   relay_arm(r);
@@ -805,13 +700,14 @@ static void relay_trouble(struct relay *r, const struct relay_err *seen)
   r->step_ms = r->idle_ms = 0;
   if(err.st == Q_UP_BODY && err.status) cure = CURE_RELAY_NONE;
   err.wait_s = relay_quota_wait(r, &err);
-  LOG_INFO(r->app->log, "relay", r->request_id, "attempt %d on %s: %s%s%s", r->attempts, r->lease_busy ? r->lease.account->label : "-",
-           status_row(err.st)->text, err.words[0] ? ": " : "", err.words);
-  bool may = !r->sent && r->client && (!r->first_ms || relay_now(r) - r->first_ms < RELAY_LAST_ATTEMPT_MS) && !atomic_load(&r->app->draining);
+  LOG_INFO(r->answer.app->log, "relay", r->answer.request_id, "attempt %d on %s: %s%s%s", r->attempts,
+           r->lease_busy ? r->lease.account->label : "-", status_row(err.st)->text, err.words[0] ? ": " : "", err.words);
+  bool may = !r->sent && r->answer.client && (!r->first_ms || relay_now(r) - r->first_ms < RELAY_LAST_ATTEMPT_MS) &&
+             !atomic_load(&r->answer.app->draining);
   if(!may) cure = CURE_RELAY_NONE;
   if(cure == CURE_RELAY_RENEW) {
     r->renewed = true;
-    if(pool_token_reload(r->app->pool, &r->lease)) relay_ask(r); /* another request renewed it meanwhile */
+    if(pool_token_reload(r->answer.app->pool, &r->lease)) relay_ask(r); /* another request renewed it meanwhile */
     else relay_renew(r);
     return;
   }
@@ -820,12 +716,12 @@ static void relay_trouble(struct relay *r, const struct relay_err *seen)
   enum q_status how = err.st == Q_UP_AUTH && r->lease.plane == POOL_GRANT ? Q_NO_CLI : err.st;
   relay_release(r, how, err.words, err.wait_s);
   if(cure == CURE_RELAY_NONE) {
-    relay_route_describe(r->app, r->kind, &err, &e);
-    relay_fail(r, &err, &e);
+    relay_route_describe(r->answer.app, r->kind, &err, &e);
+    relay_tell(r, &err, &e);
     return;
   }
   r->waiter.want.avoid_hard = cure == CURE_RELAY_ACCOUNT;
-  bool spent = r->config->chat_retry_count == 0 || (cure == CURE_RELAY_LATER && ++r->retries > r->config->chat_retry_count) ||
+  bool spent = r->answer.config->chat_retry_count == 0 || (cure == CURE_RELAY_LATER && ++r->retries > r->answer.config->chat_retry_count) ||
                (cure == CURE_RELAY_ACCOUNT && ++r->account_tries > RELAY_ACCOUNTS_MAX);
   if(spent) relay_next_route(r);
   if(cure == CURE_RELAY_LATER && !spent) relay_rest(r);
@@ -849,9 +745,9 @@ static void relay_arm(struct relay *r)
   relay_earliest(&at, r->idle_ms);
   relay_earliest(&at, r->turn_ms);
   relay_earliest(&at, r->rest_ms);
-  relay_earliest(&at, r->committed ? r->beat_ms : r->commit_ms);
   if(!at || (r->timer.slot && r->timer.at_ms <= at)) return;
-  if(pump_timer_set(r->ap->pump, &r->timer, at)) LOG_ERROR(r->app->log, "relay", r->request_id, "no memory for a timer");
+  if(pump_timer_set(r->answer.ap->pump, &r->timer, at))
+    LOG_ERROR(r->answer.app->log, "relay", r->answer.request_id, "no memory for a timer");
 }
 
 static bool relay_due(int64_t *deadline, int64_t now)
@@ -859,17 +755,6 @@ static bool relay_due(int64_t *deadline, int64_t now)
   if(!*deadline || now < *deadline) return false;
   *deadline = 0;
   return true;
-}
-
-/* Commits the head, or says that we are still here. */
-static void relay_beat(struct relay *r)
-{
-  r->beat_ms = relay_now(r) + r->config->sse_heartbeat_ms;
-  if(r->committed && client_pending(r->client)) return; /* it has enough to read */
-  struct relay_piece p = relay_open(r);
-  if(r->stream) strbuf_lit(p.b, ": keep-alive\n\n");
-  else strbuf_addc(p.b, ' ');
-  if(relay_write(r, p, false)) LOG_DEBUG(r->app->log, "relay", r->request_id, "a heartbeat was not taken");
 }
 
 static void relay_late(struct relay *r, enum q_status st)
@@ -881,27 +766,24 @@ static void relay_time(struct pump_timer *t)
 {
   struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, timer));
   int64_t now = relay_now(r);
-  if(relay_due(r->committed ? &r->beat_ms : &r->commit_ms, now)) relay_beat(r);
-
   if(relay_due(&r->rest_ms, now)) {
     relay_seek(r);
   } else if(r->state == RELAY_QUEUED && relay_due(&r->queue_ms, now)) {
-    if(pool_leave(r->app->pool, &r->waiter)) {
+    if(pool_leave(r->answer.app->pool, &r->waiter)) {
       r->state = RELAY_RESTING;
       relay_seek(r); /* without patience: an account, or why there is none */
       return;
     }
   } else if(r->state == RELAY_QUEUED && relay_due(&r->poll_ms, now)) {
-    pool_poll(r->app->pool, relay_wall(r));
+    pool_poll(r->answer.app->pool, relay_wall(r));
   } else if(r->state == RELAY_ASKED && r->step_ms && now >= r->step_ms && !xchg_sent_all(&r->x)) {
-    r->step_ms = now + r->config->upstream_first_byte_timeout_ms; /* it runs from the last byte of the question */
+    r->step_ms = now + r->answer.config->upstream_first_byte_timeout_ms; /* it runs from the last byte of the question */
   } else if(relay_due(&r->step_ms, now)) {
     relay_late(r, Q_UP_FIRST_TIME);
     return;
   } else if(relay_due(&r->idle_ms, now) || relay_due(&r->turn_ms, now)) {
-    bool lags = r->client && client_pending(r->client) > RELAY_PENDING_MAX; /* that is not the upstream's silence */
-    if(r->x_open && lags) {
-      r->idle_ms = now + r->config->upstream_idle_timeout_ms;
+    if(r->x_open && answer_lags(&r->answer)) { /* that is not the upstream's silence */
+      r->idle_ms = now + r->answer.config->upstream_idle_timeout_ms;
     } else if(r->x_open) {
       relay_late(r, Q_UP_IDLE_TIME);
       return;
@@ -912,61 +794,29 @@ static void relay_time(struct pump_timer *t)
 
 /* ---- the client ---- */
 
-static void relay_start(struct client_taker *t, struct client *client)
+static void relay_start(struct answer *a)
 {
-  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, taker));
-  r->client = client;
-  r->ap = app_pump_of(r->app, client_pump(client));
-  r->next = r->ap->relays;
-  r->at = &r->ap->relays;
-  if(r->next) r->next->at = &r->next;
-  r->ap->relays = r;
-  atomic_fetch_add(&r->app->chats_open, 1);
-  atomic_fetch_add(&r->app->counts.chats, 1);
+  struct relay *r = relay_of(a);
   r->timer.fn = relay_time;
   r->again.fn = relay_again;
   r->grant_task.fn = relay_granted;
-  r->begun_ms = relay_now(r);
-  if(!r->stream && r->config->json_heartbeat) r->commit_ms = r->begun_ms + RELAY_JSON_COMMIT_MS;
-  if(!r->then_web) client_release_request(client);
+  if(!r->then_web) client_release_request(a->client);
   relay_seek(r);
 }
 
-static void relay_drained(struct client_taker *t)
+static void relay_drained(struct answer *a)
 {
-  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, taker));
+  struct relay *r = relay_of(a);
   if(!r->x_open) return;
-  if(r->state == RELAY_READING) r->idle_ms = relay_now(r) + r->config->upstream_idle_timeout_ms;
+  if(r->state == RELAY_READING) r->idle_ms = relay_now(r) + a->config->upstream_idle_timeout_ms;
   relay_pull(r);
 }
 
-static void relay_gone(struct client_taker *t)
-{
-  struct relay *r = (struct relay *)((char *)t - offsetof(struct relay, taker));
-  LOG_INFO(r->app->log, "relay", r->request_id, "client closed (499)");
-  atomic_fetch_add(&r->app->counts.chats_gone, 1);
-  r->client = NULL;
-  relay_close_exchange(r);
-  relay_release(r, Q_CLIENT_GONE, "", 0);
-  relay_over(r);
-}
+static const struct answer_ops relay_answer_ops = {
+  "relay", relay_start, relay_drained, relay_info, relay_beat, relay_error, relay_fail, relay_over,
+};
 
 struct client_taker *relay_taker(struct relay *r)
 {
-  r->taker.start = relay_start;
-  r->taker.on_drain = relay_drained;
-  r->taker.on_gone = relay_gone;
-  return &r->taker;
-}
-
-void relay_end_all(struct app_pump *p)
-{
-  struct relay_err err = { .st = Q_SHUTDOWN };
-  struct q_error e = Q_ERROR_NONE;
-  status_fail(&e, Q_SHUTDOWN, NULL, "The gateway is shutting down; send the request again.");
-  for(struct relay *r = p->relays, *next; r; r = next) {
-    next = r->next;
-    if(r->state == RELAY_OVER) continue;
-    relay_fail(r, &err, &e);
-  }
+  return answer_taker(&r->answer);
 }

@@ -13,6 +13,7 @@
 #ifndef Q2A_DOMAIN_RELAY_H
 #define Q2A_DOMAIN_RELAY_H
 
+#include "domain/answer.h"
 #include "domain/relay_route.h"
 #include "proto/relay_req.h"
 
@@ -21,22 +22,6 @@ struct relay;
 /* client_request.again of a request that comes back: bits, and the attempts made so far above them. */
 enum { RELAY_NOTE_WEB = 1, RELAY_NOTE_HEAD = 2 /* the HTTP head is out */, RELAY_NOTE_STREAM = 4, RELAY_NOTE_ATTEMPTS = 8 /* shift */ };
 
-struct relay_info {
-  const char *request_id, *model_id; /* model_id: the upstream's name, "" before it is known */
-  const char *route;                 /* "cli" or "api" */
-  struct str ignored;
-  int attempts;
-  bool keep, chunked, stream;
-};
-/* Writes the HTTP side of an answer; given by the layer above. */
-struct relay_face {
-  void (*stream_head)(void *ctx, const struct relay_info *i, struct strbuf *b);
-  void (*whole)(void *ctx, const struct relay_info *i, struct str body, struct strbuf *b);
-  /* status 0: the one of e */
-  void (*error)(void *ctx, const struct relay_info *i, int status, const struct q_error *e, struct str body, struct strbuf *b);
-  void *ctx;
-};
-
 struct relay_order {
   enum relay_kind kind;
   struct relay_req *req;     /* moved; NULL for embeddings */
@@ -44,13 +29,10 @@ struct relay_order {
   bool base64;               /* embeddings: as base64 */
   struct str shown_model;    /* the name the client sent */
   bool then_web;             /* the request may be given back for a web chat */
-  struct relay_face face;
-  const char *request_id;
-  bool keep, chunked;
+  struct answer_to to;
 };
 /* Takes over req and embeddings in any case. */
-enum q_status relay_new(struct relay **out, struct app *a, const struct relay_order *o, struct q_error *e) Q_MUST_USE;
+enum q_status relay_new(struct relay **out, const struct relay_order *o, struct q_error *e) Q_MUST_USE;
 struct client_taker *relay_taker(struct relay *r);
-void relay_end_all(struct app_pump *p); /* (pump) as chat_end_all() */
 
 #endif

@@ -3,88 +3,17 @@
 #include <stdio.h>
 
 #include "domain/relay.h"
+#include "http/h_answer.h"
 #include "http/h_start.h"
 #include "http/handlers.h"
 #include "proto/openai.h"
-
-/* ---- the HTTP side of a relayed answer; runs on the client's pump, ctx is the app ---- */
-
-static struct reply h_cli_reply(void *ctx, const struct relay_info *i, const struct config *config, struct strbuf *extra)
-{
-  struct app *a = ctx;
-  strbuf_fmt(extra, "x-qwen2api-route: %s\r\n", i->route);
-  if(i->model_id[0]) { /* a name the client made up goes into a header line: visible ASCII only */
-    strbuf_lit(extra, "x-qwen2api-model: ");
-    for(const char *p = i->model_id; *p; p++) strbuf_addc(extra, *p > ' ' && *p < 0x7f ? *p : '_');
-    strbuf_lit(extra, "\r\n");
-  }
-  if(i->ignored.n) {
-    strbuf_lit(extra, "x-qwen2api-ignored: ");
-    strbuf_adds(extra, i->ignored);
-    strbuf_lit(extra, "\r\n");
-  }
-  if(i->attempts > 1) strbuf_fmt(extra, "x-qwen2api-attempts: %d\r\n", i->attempts);
-  return (struct reply){ .status = 200, .config = config, .id = i->request_id, .type = S("application/json"), .length = -1,
-                         .keep = i->keep, .wall_s = now_wall_s(a->now) };
-}
-
-static void h_cli_stream_head(void *ctx, const struct relay_info *i, struct strbuf *b)
-{
-  struct config *config = app_config(ctx);
-  struct strbuf extra = STRBUF(8192);
-  struct reply r = h_cli_reply(ctx, i, config, &extra);
-  if(i->stream) {
-    r.type = S("text/event-stream; charset=utf-8");
-    strbuf_lit(&extra, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n");
-  }
-  r.chunked = i->chunked;
-  r.keep = i->keep && i->chunked;
-  r.extra = strbuf_str(&extra);
-  reply_head(&r, b);
-  strbuf_free(&extra);
-  config_unref(config);
-}
-
-static void h_cli_whole(void *ctx, const struct relay_info *i, struct str body, struct strbuf *b)
-{
-  struct config *config = app_config(ctx);
-  struct strbuf extra = STRBUF(8192);
-  struct reply r = h_cli_reply(ctx, i, config, &extra);
-  r.length = (int64_t)body.n;
-  r.extra = strbuf_str(&extra);
-  reply_head(&r, b);
-  strbuf_adds(b, body);
-  strbuf_free(&extra);
-  config_unref(config);
-}
-
-static void h_cli_error(void *ctx, const struct relay_info *i, int status, const struct q_error *e, struct str body, struct strbuf *b)
-{
-  struct config *config = app_config(ctx);
-  struct strbuf extra = STRBUF(8192);
-  struct reply r = h_cli_reply(ctx, i, config, &extra);
-  r.extra = strbuf_str(&extra);
-  if(status) { /* the upstream's own */
-    r.status = status;
-    r.length = (int64_t)body.n;
-    reply_head(&r, b);
-    strbuf_adds(b, body);
-  } else {
-    reply_error(&r, e, body, false, b);
-  }
-  strbuf_free(&extra);
-  config_unref(config);
-}
 
 static void h_cli_relay(struct req *q, struct relay_order *o)
 {
   struct relay *r;
   struct q_error e = Q_ERROR_NONE;
-  o->face = (struct relay_face){ h_cli_stream_head, h_cli_whole, h_cli_error, q->app };
-  o->request_id = q->id;
-  o->keep = client_keep_alive(q->client);
-  o->chunked = q->head->minor == 1;
-  if(relay_new(&r, q->app, o, &e)) req_fail(q, &e);
+  o->to = h_answer_to(q, false);
+  if(relay_new(&r, o, &e)) req_fail(q, &e);
   else client_adopt(q->client, relay_taker(r));
 }
 
