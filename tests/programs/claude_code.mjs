@@ -2,7 +2,7 @@
 // run in a folder of its own. Only the model's words are scripted.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, equal, ok, done, fakeUpstream, gateway, KEY } from './lib.mjs';
+import { test, equal, ok, done, fakeUpstream, gateway, stream, waitFor, KEY } from './lib.mjs';
 import { installed, place, call, say, sayIf, turns } from './program.mjs';
 
 const program = installed('@anthropic-ai', `claude-code-linux-${process.arch}`, 'claude');
@@ -37,6 +37,25 @@ await test('api 6.8 13 claude-code: what goes wrong is shown in words', async ()
   const g = await gateway(fake, { ACCOUNTS: null });
   const r = await run('hello', ['Read'], g.base);
   ok(r.is_error && /account/i.test(r.result), JSON.stringify(r).slice(0, 500));
+  await g.stop();
+});
+
+await test('api 13 claude-code: two calls at once, and a tool that fails', async () => {
+  writeFileSync(note, 'the word is heron\n');
+  await fake.script({ completions: [say(`${call('Read', { file_path: note })}\n${call('Bash', { command: 'cat nothing.txt', description: 'Shows a file' })}`), sayIf('error="true"', 'One is not there.')] });
+  const r = await run('Read both.', ['Read', 'Bash']);
+  equal([r.result, r.is_error, r.num_turns], ['One is not there.', false, 3], JSON.stringify(r).slice(0, 800));
+  const last = (await turns(fake)).at(-1).prompt;
+  ok(last.includes('heron') && last.includes('No such file'), 'both results went up');
+});
+await test('api 6.8 13 claude-code: overloaded is a 529 that it knows', async () => {
+  const g = await gateway(fake, { ANTHROPIC_DEFAULT_MODEL: 'qwen3.7-plus', MAX_INFLIGHT_PER_ACCOUNT: '1', QUEUE_MAX: '0' });
+  const a = new AbortController(), busy = stream(g, '[[scenario:stream n=600 ms=100 size=20]]', {}, { signal: a.signal }).catch(() => 0);
+  await waitFor(async () => (await fake.stats()).running === 1, 5000, 'the account is busy');
+  const r = await run('hello', ['Read'], g.base);
+  ok(r.is_error && /529|overloaded/i.test(r.result), JSON.stringify(r).slice(0, 500));
+  a.abort();
+  await busy;
   await g.stop();
 });
 

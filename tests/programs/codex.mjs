@@ -27,7 +27,7 @@ request_max_retries = ${retries}
 stream_max_retries = ${retries}
 `);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(p.work, name), text);
-  const { out, err, code } = await p.run(codex, ['exec', '--skip-git-repo-check', '--json', prompt], { GATEWAY_KEY: KEY });
+  const { out, err, code } = await p.run(codex, ['exec', '--skip-git-repo-check', '--json', prompt], { GATEWAY_KEY: KEY }, 150000);
   const all = out.split('\n').filter(Boolean).map((l) => JSON.parse(l));
   const items = all.filter((e) => e.type === 'item.completed').map((e) => e.item);
   return { code, err, all, items, said: items.filter((i) => i.type === 'agent_message').map((i) => i.text), usage: all.find((e) => e.type === 'turn.completed')?.usage,
@@ -82,4 +82,12 @@ await test('api 7.5 12 13 codex: what went wrong is shown in words', async () =>
       r.leave();
     });
 });
+await test('api 7.5 13 codex: "try again in" is understood: it waits, asks again and is served', () => fresh({ ACCOUNTS: 'user0@example.org:pw-0', SSE_EARLY_HEADERS_MS: '100', QUEUE_TIMEOUT: '1' }, async (g) => {
+  await fake.set({ new_ms: 1500 });
+  await fake.script({ completions: ['rate_limited', say('Here again.')] });
+  const r = await run(g, 'hello', { retries: 2 });
+  equal([r.code, r.said, (await turns(fake)).length], [0, ['Here again.'], 2], JSON.stringify(r.all) + r.err);
+  ok(r.all.some((e) => e.type === 'error' && /try again in \d+s/.test(e.message)), JSON.stringify(r.all));
+  r.leave();
+}));
 await done();
