@@ -51,6 +51,16 @@ await test('api 3.10 13 qwen-code: parallel calls, an edit of a file it has read
   equal(r.read('one.txt'), 'the word is egret\n');
   r.leave();
 }));
+await test('api 3.3 13 qwen-code: a conversation above INLINE_PROMPT_KB goes up as a document, its newest result inline', () => fresh({ INLINE_PROMPT_KB: '40' }, async (g) => {
+  const lines = Array.from({ length: 300 }, (_, i) => `line ${i}: ${'y'.repeat(60)}`).join('\n');
+  const r = await run(g, '/v1', 'Read the log and tell its last word.', { files: { 'log.txt': `${lines}\n`, 'end.txt': 'the last word is osprey\n' }, script: (path) => [say(call('read_file', { file_path: path('log.txt') })),
+    say(call('read_file', { file_path: path('end.txt') })), sayIf('the last word is osprey', 'It is osprey.')] });
+  equal([r.code, r.result.result, r.calls], [0, 'It is osprey.', ['read_file', 'read_file']], r.what);
+  const last = (await turns(fake)).at(-1);
+  equal(last.files.map((f) => f.name), ['conversation.txt'], 'the conversation is a document');
+  ok(last.prompt.includes('osprey') && last.prompt.length < 80000, `${last.prompt.length}`);
+  r.leave();
+}));
 await test('api 12 13 qwen-code: what went wrong is shown in words', () => fresh({}, async (g) => {
   const r = await run(g, '/v1', 'hello', { script: () => ['moderation'] });
   ok(r.result.is_error && /refused|inspection|content/i.test(JSON.stringify(r.result)), r.what);
