@@ -33,6 +33,10 @@ struct relay {
   struct relay_req req;
   struct strbuf embeddings;
   char shown_model[256];
+  char name[256];                  /* of the model that is looked for */
+  struct retell *retell;           /* NULL: `out` tells the answer */
+  void (*kept)(void *ctx, const struct out *o);
+  void *kept_ctx;
   bool base64, then_web;
   enum pool_plane routes[POOL_PLANES];
   int route, route_n;
@@ -89,6 +93,8 @@ static int64_t relay_now(const struct relay *r)
 
 static void relay_free(struct relay *r)
 {
+  if(r->kept) r->kept(r->kept_ctx, NULL);
+  retell_destroy(r->retell);
   relay_req_free(&r->req);
   relay_out_free(&r->out);
   strbuf_free(&r->embeddings);
@@ -104,6 +110,7 @@ enum q_status relay_new(struct relay **out, const struct relay_order *o, struct 
   if(!r) {
     if(o->req) relay_req_free(o->req);
     if(o->embeddings) strbuf_free(o->embeddings);
+    retell_destroy(o->retell);
     return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
   }
   answer_init(&r->answer, &relay_answer_ops, &o->to, o->req && o->req->stream);
@@ -111,7 +118,11 @@ enum q_status relay_new(struct relay **out, const struct relay_order *o, struct 
   r->base64 = o->base64;
   r->then_web = o->then_web;
   r->body = STRBUF(RELAY_BODY_MAX);
+  r->retell = o->retell;
+  r->kept = o->kept;
+  r->kept_ctx = o->kept_ctx;
   str_copy(r->shown_model, sizeof r->shown_model, o->shown_model);
+  str_copy(r->name, sizeof r->name, o->model.n ? o->model : o->shown_model);
   if(o->req) {
     r->req = *o->req;
     *o->req = (struct relay_req){ .rest = STRBUF(0), .ignored = STRBUF(0) };
@@ -186,14 +197,19 @@ static void relay_info(const struct answer *a, struct answer_info *i)
 
 static void relay_beat(struct answer *a, struct strbuf *b)
 {
-  (void)a;
-  strbuf_lit(b, ": keep-alive\n\n");
+  struct relay *r = relay_of(a);
+  if(r->retell) retell_beat(r->retell, b);
+  else strbuf_lit(b, ": keep-alive\n\n");
 }
 
 static int relay_error(struct answer *a, const struct q_error *e, struct strbuf *b)
 {
   const struct relay *r = relay_of(a);
   bool event = a->stream && a->committed;
+  if(r->retell) {
+    retell_error(r->retell, e, event, b);
+    return 0;
+  }
   if(event) strbuf_lit(b, "data: ");
   relay_err_write(&r->told, e, b);
   if(event) strbuf_lit(b, "\n\ndata: [DONE]\n\n");
@@ -202,11 +218,13 @@ static int relay_error(struct answer *a, const struct q_error *e, struct strbuf 
 
 static void relay_tell(struct relay *r, const struct relay_err *err, const struct q_error *e)
 {
+  struct q_error own = *e;
   if(r->state == RELAY_OVER) return;
+  if(r->retell && err->st == Q_UP_BODY && err->status >= 400 && err->status < 500) own.st = Q_BAD_VALUE; /* about the request */
   r->told = *err;
   relay_close_exchange(r);
   relay_release(r, Q_CLIENT_GONE, "", 0);
-  answer_fail(&r->answer, e);
+  answer_fail(&r->answer, &own);
 }
 
 static void relay_fail(struct answer *a, const struct q_error *e)
@@ -216,13 +234,28 @@ static void relay_fail(struct answer *a, const struct q_error *e)
 
 /* ---- the answer ---- */
 
+/* Told by the client's protocol's writers, or passed on. */
+static enum q_status relay_told_push(struct relay *r, struct str in, struct strbuf *b, struct relay_err *err)
+{
+  return r->retell ? retell_push(r->retell, in, b, err) : relay_out_push(&r->out, in, b, err);
+}
+static enum q_status relay_told_whole(struct relay *r, struct str body, struct strbuf *b, struct relay_err *err)
+{
+  return r->retell ? retell_whole(r->retell, body, b, err) : relay_out_whole(&r->out, body, b, err);
+}
+static enum q_status relay_told_end(struct relay *r, struct strbuf *b, struct relay_err *err)
+{
+  return r->retell ? retell_end(r->retell, now_wall_s(r->answer.app->now), b, err) : relay_out_end(&r->out, b, err);
+}
+
 static void relay_success(struct relay *r)
 {
-  if(r->lease_busy && r->kind == RELAY_CLI)
-    pool_count_cli(r->answer.app->pool, r->lease.account, relay_wall(r), r->out.counts.prompt, r->out.counts.completion);
+  const struct usage *u = r->retell ? retell_usage(r->retell) : &r->out.counts;
+  if(r->lease_busy && r->kind == RELAY_CLI) pool_count_cli(r->answer.app->pool, r->lease.account, relay_wall(r), u->prompt, u->completion);
   relay_release(r, Q_OK, "", 0);
-  LOG_DEBUG(r->answer.app->log, "relay", r->answer.request_id, "done: %lld in, %lld out", (long long)r->out.counts.prompt,
-            (long long)r->out.counts.completion);
+  LOG_DEBUG(r->answer.app->log, "relay", r->answer.request_id, "done: %lld in, %lld out", (long long)u->prompt, (long long)u->completion);
+  if(r->kept) r->kept(r->kept_ctx, retell_out(r->retell));
+  r->kept = NULL;
   answer_done(&r->answer);
 }
 
@@ -239,7 +272,7 @@ static void relay_finish(struct relay *r)
   struct strbuf body = STRBUF(ANSWER_WHOLE_MAX), *b = r->answer.stream ? answer_begin(&r->answer) : &body;
   size_t before = b->n;
   relay_close_exchange(r);
-  if(relay_out_end(&r->out, b, &err)) {
+  if(relay_told_end(r, b, &err)) {
     b->n = before;
     relay_trouble(r, &err);
   } else if(r->answer.stream) {
@@ -269,7 +302,7 @@ static bool relay_events(struct relay *r, struct str in)
   struct relay_err err;
   struct strbuf *b = answer_begin(&r->answer);
   size_t before = b->n;
-  enum q_status st = relay_out_push(&r->out, in, b, &err);
+  enum q_status st = relay_told_push(r, in, b, &err);
   if(r->answer.stream && !b->err && b->n > before) {
     enum q_status w = answer_write(&r->answer, false);
     if(!w && !r->sent) {
@@ -303,7 +336,7 @@ static void relay_collected(struct relay *r)
   }
   struct strbuf *b = answer_begin(&r->answer);
   size_t before = b->n;
-  enum q_status st = relay_out_whole(&r->out, body, b, &err);
+  enum q_status st = relay_told_whole(r, body, b, &err);
   if(st != Q_EOF) {
     relay_trouble(r, &err);
     return;
@@ -422,7 +455,7 @@ static bool relay_names(struct str names, struct str name)
 
 static struct relay_req_to relay_to(const struct relay *r)
 {
-  struct str name = str_z(r->shown_model), list = secret_str(r->lease.models);
+  struct str name = str_z(r->name), list = secret_str(r->lease.models);
   struct relay_req_to to = { .needs_system = r->lease.plane == POOL_GRANT };
   if(r->lease.plane == POOL_API && relay_names(list, name)) {
     to.model = name;
@@ -485,7 +518,7 @@ static void relay_ask(struct relay *r)
   atomic_fetch_add(&r->answer.app->counts.attempts, 1);
   r->state = RELAY_ASKED;
   relay_out_free(&r->out);
-  enum q_status st = relay_out_init(&r->out, &set);
+  enum q_status st = r->retell ? retell_begin(r->retell, r->out_id + 9, set.created_s) : relay_out_init(&r->out, &set);
   if(!st) st = relay_call(r);
   if(st == Q_BAD_VALUE) {
     struct relay_err err = { .st = Q_UP_UNREACHABLE };
@@ -609,7 +642,7 @@ static bool relay_last_route(const struct relay *r)
 
 static void relay_wanted(struct relay *r)
 {
-  struct pool_want *w = &r->waiter.want, fresh = relay_route_want(r->kind, r->routes[r->route], str_z(r->shown_model));
+  struct pool_want *w = &r->waiter.want, fresh = relay_route_want(r->kind, r->routes[r->route], str_z(r->name));
   if(r->kind == RELAY_CHAT) fresh.model = relay_route_listed(r->answer.app, fresh.model);
   memcpy(fresh.avoid, w->avoid, sizeof fresh.avoid);
   fresh.avoid_n = w->avoid_n;
@@ -801,7 +834,9 @@ static void relay_start(struct answer *a)
   r->again.fn = relay_again;
   r->grant_task.fn = relay_granted;
   if(!r->then_web) client_release_request(a->client);
-  relay_seek(r);
+  crypt_id(&a->ap->rng, r->out_id, 24); /* errors before the first attempt have a name, too */
+  if(r->retell && retell_begin(r->retell, r->out_id, now_wall_s(a->app->now))) answer_no_memory(a);
+  else relay_seek(r);
 }
 
 static void relay_drained(struct answer *a)

@@ -16,6 +16,7 @@
 #include "domain/answer.h"
 #include "domain/relay_route.h"
 #include "proto/relay_req.h"
+#include "proto/retell.h"
 
 struct relay;
 
@@ -28,10 +29,14 @@ struct relay_order {
   struct strbuf *embeddings; /* the body, moved; NULL for chats */
   bool base64;               /* embeddings: as base64 */
   struct str shown_model;    /* the name the client sent */
+  struct str model;          /* the name to look for, where that is another (an alias); empty: shown_model */
+  struct retell *retell;     /* moved: the answer is told by its writers; NULL: in OpenAI's words, as it comes */
+  void (*kept)(void *ctx, const struct out *o); /* (pump) as in chat.h, of the writers; NULL: nobody wants to know */
+  void *kept_ctx;
   bool then_web;             /* the request may be given back for a web chat */
   struct answer_to to;
 };
-/* Takes over req and embeddings in any case. */
+/* Takes over req, embeddings and retell in any case; kept is called only if it succeeds. */
 enum q_status relay_new(struct relay **out, const struct relay_order *o, struct q_error *e) Q_MUST_USE;
 struct client_taker *relay_taker(struct relay *r);
 

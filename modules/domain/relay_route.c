@@ -98,7 +98,7 @@ void relay_route_describe(struct app *a, enum relay_kind kind, const struct rela
     return;
   }
   switch(st) {
-  case Q_UP_QUOTA: what = "The quota of the CLI accounts is used up"; break;
+  case Q_UP_QUOTA: what = kind == RELAY_CLI ? "The quota of the CLI accounts is used up" : "The quota of the official keys is used up"; break;
   case Q_UP_BUSY:
   case Q_UP_PARALLEL: what = "The upstream limits the requests"; break;
   case Q_UP_CHALLENGE: what = "The upstream asks for a captcha and answers nothing; the operator must solve it in a browser"; break;

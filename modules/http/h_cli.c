@@ -7,14 +7,19 @@
 #include "http/h_start.h"
 #include "http/handlers.h"
 #include "proto/openai.h"
+#include "proto/openai_req.h"
+#include "proto/retell.h"
 
-static void h_cli_relay(struct req *q, struct relay_order *o)
+/* Answers what goes wrong itself. */
+static enum q_status h_cli_relay(struct req *q, struct relay_order *o, bool anthropic)
 {
   struct relay *r;
   struct q_error e = Q_ERROR_NONE;
-  o->to = h_answer_to(q, false);
-  if(relay_new(&r, o, &e)) req_fail(q, &e);
+  o->to = h_answer_to(q, anthropic);
+  enum q_status st = relay_new(&r, o, &e);
+  if(st) req_fail(q, &e);
   else client_adopt(q->client, relay_taker(r));
+  return st;
 }
 
 /* ---- /cli/v1/chat/completions ---- */
@@ -88,7 +93,7 @@ void h_cli_chat(struct req *q)
     struct relay_req r;
     enum q_status st = relay_req_read(body, &r, &e);
     struct relay_order o = { .kind = RELAY_CLI, .req = &r, .then_web = web, .shown_model = r.model.n ? r.model : S("coder-model") };
-    if(!st) h_cli_relay(q, &o);
+    if(!st) (void)h_cli_relay(q, &o, false);
     else if(st != Q_UNSUPPORTED || !web) req_fail(q, &e);
     else offered = false;
     relay_req_free(&r);
@@ -144,21 +149,77 @@ void h_cli_model(struct req *q)
 
 /* ---- official keys on /v1 ---- */
 
+/* Where a model can be had. */
+struct h_cli_offer {
+  struct models_pick pick;
+  struct str key_name;     /* under which keys offer it; empty: none does */
+  bool web, usable;        /* a usable web account does; a key could serve now */
+};
+
+/* Names are those of the web's rules (aliases, the default, claude-*), but one that a key lists is itself first. */
+static struct h_cli_offer h_cli_look(struct req *q, struct str name, struct str fallback, bool anthropic)
+{
+  struct h_cli_offer o = { .usable = false };
+  struct pool_want any = relay_route_want(RELAY_CHAT, POOL_API, STR_NONE);
+  any.listed = false;
+  if(!pool_offer(q->app->pool, &any, now_wall_ms(q->app->now)).configured) return o; /* as with most operators */
+  struct models *m = app_models(q->app, NULL);
+  struct models_want w = { name, fallback.n ? fallback : str_z(q->config->default_model), q->config->alias_from, q->config->alias_to,
+                           q->config->alias_n, false };
+  enum q_status st = anthropic ? models_pick_claude(m, &w, &o.pick, NULL) : models_pick(m, &w, &o.pick, NULL);
+  bool listed = !st && o.pick.model;
+  models_unref(m);
+  o.web = listed && relay_route_web_usable(q->app);
+  if(name.n && relay_route_offered(q->app, RELAY_CHAT, name, &o.usable)) o.key_name = name;
+  else if(!st && relay_route_offered(q->app, RELAY_CHAT, str_z(o.pick.id), &o.usable)) o.key_name = arena_str(q->arena, str_z(o.pick.id));
+  if(o.web || (listed && !o.usable)) o.key_name = STR_NONE; /* both of no use: the web tells why */
+  return o;
+}
+
 bool h_cli_takes(struct req *q, const struct json *body)
 {
-  struct str name = json_str(json_get(body, "model"));
+  struct str name = str_trim(json_str(json_get(body, "model")));
   struct q_error e = Q_ERROR_NONE;
-  bool usable;
-  if(!name.n || client_request(q->client)->again || !relay_route_offered(q->app, RELAY_CHAT, name, &usable) || !usable) return false;
-  struct models *m = app_models(q->app, NULL);
-  bool web = relay_route_web_usable(q->app) && h_cli_web_has(q, m, name);
-  models_unref(m);
-  if(web) return false;
+  if(client_request(q->client)->again) return false;
+  struct h_cli_offer offer = h_cli_look(q, name, STR_NONE, false);
+  if(!offer.key_name.n) return false;
   struct relay_req r;
-  struct relay_order o = { .kind = RELAY_CHAT, .req = &r, .shown_model = name };
-  if(relay_req_read(body, &r, &e)) req_fail(q, &e);
-  else h_cli_relay(q, &o);
+  struct relay_order o = { .kind = RELAY_CHAT, .req = &r, .shown_model = name.n ? name : offer.key_name, .model = offer.key_name };
+  enum q_status st = relay_req_read(body, &r, &e);
+  if(!st) (void)h_cli_relay(q, &o, false);
+  else if(st != Q_UNSUPPORTED) req_fail(q, &e); /* else it goes the way of the other protocols */
   relay_req_free(&r);
+  return st != Q_UNSUPPORTED;
+}
+
+static enum think_out h_cli_think_out(const struct req *q, const struct chat_req *r)
+{
+  if(!q->config->output_think || r->hide_reasoning) return THINK_OUT_NONE;
+  if(r->think_out != THINK_OUT_DEFAULT) return r->think_out;
+  return q->config->legacy_reasoning_in_content ? THINK_OUT_TAGS : THINK_OUT_FIELD;
+}
+
+bool h_cli_serves(struct req *q, const struct chat_req *r, const struct h_way *way)
+{
+  struct q_error e = Q_ERROR_NONE;
+  bool text = r->kind == CHAT_UNSET || r->kind == CHAT_T2T || r->kind == CHAT_SEARCH;
+  if(way->route || !text || client_request(q->client)->again) return false;
+  struct h_cli_offer offer = h_cli_look(q, r->model, way->fallback, way->anthropic);
+  if(!offer.key_name.n) return false;
+  struct relay_req req;
+  struct str shown = way->shown_model.n ? way->shown_model : r->model.n ? r->model : offer.key_name;
+  struct relay_order o = { .kind = RELAY_CHAT, .req = &req, .shown_model = shown, .model = offer.key_name, .kept = way->kept, .kept_ctx = way->kept_ctx };
+  enum q_status st = openai_req(r, !way->anthropic, &req, &e); /* Anthropic's clients are told which stop string was met */
+  if(!st) {
+    struct retell_set set = { r, way->stream, way->whole, way->id_prefix, shown, h_cli_think_out(q, r), req.prompt_tokens, way->echo };
+    o.retell = retell_new(&set);
+    if(!o.retell) st = status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
+  }
+  if(!st) st = h_cli_relay(q, &o, way->anthropic);
+  else req_fail(q, &e);
+  if(st && way->kept) way->kept(way->kept_ctx, NULL);
+  if(way->echo) strbuf_free(way->echo);
+  relay_req_free(&req);
   return true;
 }
 
@@ -180,7 +241,7 @@ void h_embeddings(struct req *q)
   } else {
     o.shown_model = model;
     o.base64 = base64;
-    h_cli_relay(q, &o);
+    (void)h_cli_relay(q, &o, false);
   }
   strbuf_free(&out);
 }

@@ -4,12 +4,14 @@
 #ifndef Q2A_HTTP_H_CLI_H
 #define Q2A_HTTP_H_CLI_H
 
+#include "http/h_start.h"
 #include "http/req.h"
 #include "proto/models.h"
 
-/* A chat request of /v1 whose model no usable web account offers, but an api account with `chat` in serves does: passed on to
- * it with native tools. true: the request is answered or on its way, the handler returns. */
-bool h_cli_takes(struct req *q, const struct json *body);
+/* A request of /v1 whose model no usable web account offers, but an api account with `chat` in serves does: it goes there, with
+ * native tools. true: it is answered or on its way, the handler returns. */
+bool h_cli_takes(struct req *q, const struct json *body); /* a chat completion: as it came */
+bool h_cli_serves(struct req *q, const struct chat_req *r, const struct h_way *way); /* any protocol: read, and told by the way's writers */
 
 /* Models of those accounts that the web list lacks: entries at the end of a complete GET /v1/models body, or one of them. */
 void h_cli_add_models(struct app *a, const struct models *m, struct strbuf *body);

@@ -1,6 +1,7 @@
 #include "http/h_start.h"
 
 #include "http/h_answer.h"
+#include "http/h_cli.h"
 
 /* What is asked for: chat_type wins over the suffix of the model's name. */
 static enum chat_kind h_start_kind(const struct chat_req *r, unsigned variant)
@@ -37,6 +38,7 @@ void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
   struct chat *chat;
   const char *source;
   enum chat_kind kind = CHAT_T2T;
+  if(h_cli_serves(q, r, way)) return;
   struct models *m = app_models(q->app, &source);
   struct models_want w = { r->model, way->fallback.n ? way->fallback : str_z(q->config->default_model), q->config->alias_from,
                            q->config->alias_to, q->config->alias_n, strcmp(source, "builtin") != 0 };

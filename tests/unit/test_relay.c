@@ -129,6 +129,122 @@ static void t_models(void)
   world_end(&w);
 }
 
+/* ---- the other protocols of /v1 over official keys ---- */
+
+static const char *const a_call[] = {
+  stream_head, CHUNK("{\"role\":\"assistant\",\"reasoning_content\":\"hm\"}", "null"), CHUNK("{\"content\":\"I look.\"}", "null"),
+  CHUNK("{\"tool_calls\":[{\"index\":0,\"id\":\"call_v1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"n\\\":1}\"}}]}", "\"tool_calls\""),
+  EVENT("{\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":9}}"), EVENT("[DONE]"), "0\r\n\r\n", NULL };
+#define MESSAGES "{\"model\":\"special\",\"max_tokens\":90,\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024},\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"tools\":[{\"name\":\"f\",\"input_schema\":{}}]"
+#define RESPONSES "{\"model\":\"special\",\"input\":\"hi\",\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"parameters\":{}}]"
+#define COMPLETIONS "{\"model\":\"special\",\"prompt\":\"hi\""
+static const struct { const char *path, *ask, *has[3], *streamed[3]; } told[] = {
+  { "/v1/messages", MESSAGES, { "\"thinking\":\"hm\"", "\"text\":\"I look.\"", "\"id\":\"toolu_v1\",\"name\":\"f\",\"input\":{\"n\":1}" },
+    { "thinking_delta", "\"partial_json\":\"{\\\"n\\\":1}\"", "event: message_stop" } },
+  { "/v1/responses", RESPONSES, { "\"output_text\",\"text\":\"I look.\"", "\"call_id\":\"call_v1\"", "\"total_tokens\":21" },
+    { "response.output_text.delta", "response.function_call_arguments.done", "event: response.completed" } },
+  { "/v1/completions", COMPLETIONS, { "text_completion", "\"text\":\"I look.\"", "\"completion_tokens\":9" }, { "\"text\":\"I look.\"", "\"finish_reason\":\"stop\"", "data: [DONE]" } },
+};
+enum { TOLD = sizeof told / sizeof told[0] };
+
+static struct str told_ask(int i, bool stream)
+{
+  static char text[600];
+  int n = snprintf(text, sizeof text, "%s%s}", told[i].ask, stream ? ",\"stream\":true" : "");
+  return str_of(text, (size_t)n);
+}
+
+static void t_told(void)
+{
+  long base = mem_live();
+  for(int k = 0; k < 2 * TOLD; k++) {
+    struct world w;
+    t_row = told[k / 2].path;
+    CHECK(world_begin(&w, NULL));
+    vendor(&w, a_call);
+    CHECK(key(&w, "k", SERVES_CHAT, "special"));
+    world_post(&w, told[k / 2].path, told_ask(k / 2, k & 1));
+    CHECK(reply_has(&w, "HTTP/1.1 200") && reply_has(&w, "x-qwen2api-route: api\r\n") && reply_has(&w, "x-qwen2api-model: special\r\n"));
+    for(int i = 0; i < 3; i++) {
+      const char *has = k & 1 ? told[k / 2].streamed[i] : told[k / 2].has[i];
+      if(!reply_has(&w, has)) T_FAIL("no %s in %.*s", has, STR_F(strbuf_str(&w.reply)));
+    }
+    CHECK_INT(w.vendor_calls, 1);
+    CHECK_INT(pool_count(w.app->pool, FEATURE_CHAT, 0).leased, 0);
+    world_end(&w);
+  }
+  CHECK_INT(mem_live(), base);
+}
+
+/* Names lead to a key by the rules of the web: aliases, the default, claude-*; a usable web account comes first. */
+static void t_told_names(void)
+{
+  static char *env[] = { "MODEL_ALIASES=gpt-x=special", "ANTHROPIC_DEFAULT_MODEL=special", "DEFAULT_MODEL=special", NULL };
+  static const struct { const char *path, *ask, *model; } rows[] = {
+    { "/v1/responses", "{\"model\":\"gpt-x\",\"input\":\"hi\"}", "\"model\":\"gpt-x\"" },
+    { "/v1/chat/completions", "{\"model\":\"gpt-x\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", "\"model\":\"gpt-x\"" },
+    { "/v1/messages", "{\"model\":\"claude-sonnet-4-5\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", "\"model\":\"claude-sonnet-4-5\"" },
+    { "/v1/completions", "{\"prompt\":\"hi\"}", "\"model\":\"special\"" },
+    { "/v1/chat/completions", ASK("special-thinking") "}", "\"model\":\"special-thinking\"" },
+    { "/v1/chat/completions", ASK("special") ",\"functions\":[{\"name\":\"f\"}]}", "\"model\":\"special\"" },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct world w;
+    t_row = rows[i].ask;
+    CHECK(world_begin(&w, env));
+    vendor(&w, two_words);
+    CHECK(key(&w, "k", SERVES_CHAT, "special"));
+    world_post(&w, rows[i].path, str_z(rows[i].ask));
+    CHECK(reply_has(&w, "x-qwen2api-route: api\r\n") && reply_has(&w, "two words") && reply_has(&w, rows[i].model));
+    CHECK_INT(w.vendor_calls, 1);
+    world_end(&w);
+  }
+  struct world w;
+  CHECK(world_begin(&w, NULL));
+  world_sign_in(&w);
+  web(&w);
+  vendor(&w, two_words);
+  CHECK(key(&w, "k", SERVES_CHAT, "special\nqwen3-max"));
+  world_post(&w, "/v1/messages", S("{\"model\":\"qwen3-max\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"));
+  CHECK(reply_has(&w, "from the web") && !reply_has(&w, "x-qwen2api-route"));
+  CHECK_INT(w.vendor_calls, 0);
+  world_end(&w);
+}
+
+/* As sweep(), for the other protocols: what is kept for Responses goes back in every case. */
+static void t_told_faults(void)
+{
+  long points = 0;
+  for(int k = 0; k < 4 * TOLD; k++)
+    for(long n = 0;; n++) {
+      long base = mem_live();
+      struct world w;
+      static char name[80];
+      snprintf(name, sizeof name, "%s %d, point %ld", told[k / 4].path, k & 3, n);
+      t_row = name;
+      CHECK(world_begin(&w, NULL));
+      vendor(&w, a_call);
+      CHECK(key(&w, "k", SERVES_CHAT, "special"));
+      fault_arm(n, k & 2);
+      world_post(&w, told[k / 4].path, told_ask(k / 4, k & 1));
+      bool hit = fault_disarm(), good = reply_has(&w, k & 1 ? told[k / 4].streamed[2] : told[k / 4].has[2]);
+      if(!hit) CHECK(good);
+      if(hit && !good && reply_has(&w, "HTTP/1.1 200"))
+        if(!reply_has(&w, "error") && !reply_has(&w, "response.failed") && !w.client_closed) T_FAIL("%.*s", STR_F(strbuf_str(&w.reply)));
+      CHECK_INT(pool_count(w.app->pool, FEATURE_CHAT, 0).leased, 0);
+      CHECK_INT(atomic_load(&w.app->chats_open), 0);
+      world_end(&w);
+      if(mem_live() != base) {
+        T_FAIL("%ld blocks leaked", mem_live() - base);
+        return;
+      }
+      points++;
+      if(!hit) break;
+    }
+  printf("fault points tried: %ld\n", points);
+  CHECK(points > 400);
+}
+
 /* The n-th allocation, transport or store call fails, for every n, once or for good. fall: the key is refused and the web serves. */
 static void sweep(bool stream, bool fall, bool lasting, long *points)
 {
@@ -285,4 +401,4 @@ static void t_record(void)
   world_end(&w);
 }
 
-T_MAIN(T(t_chat_in_serves), T(t_models), T(t_fault_sweep), T(t_leaving), T(t_record))
+T_MAIN(T(t_chat_in_serves), T(t_models), T(t_told), T(t_told_names), T(t_told_faults), T(t_fault_sweep), T(t_leaving), T(t_record))
