@@ -124,7 +124,7 @@ clang-check: deps $(GEN)
 
 E2E := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.mjs)) 
 test: setup-test all
-	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(B)/tools/lint $(CHECK_BIN) $(UNIT_BIN) clang-check
+	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(B)/seed $(B)/tools/lint $(CHECK_BIN) $(UNIT_BIN) clang-check
 	@rm -f $(B)/results.*
 	@tests/run.sh $(B)/results.test tests/lint.sh $(CHECK_BIN) $(UNIT_BIN) $(sort $(wildcard tests/*.test.sh)) tests/fake/selftest.sh tests/fake/speed.sh \
 	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) tests/bench/streams.sh tests/spec.sh
@@ -132,6 +132,10 @@ torture: setup-test all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN) $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/check/qwen2api
 	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh)) \
 	  $(filter-out tests/programs/program.mjs,$(sort $(wildcard tests/programs/*.mjs)))
+
+# Puts official keys into a store: for tests, until a route does.
+$(B)/seed: tests/e2e/seed.c $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a
+	@$(CC_HOST) $(STD) -O1 -g $(WARN) $(DEFS) $(INC) $< $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a -lpthread -o $@
 
 $(B)/load: tests/bench/load.c tests/bench/answer.c tests/bench/answer.h
 	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE tests/bench/load.c tests/bench/answer.c -o $@
