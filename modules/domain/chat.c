@@ -141,6 +141,7 @@ static struct str chat_last_picture(const struct chat_req *r)
       for(ptrdiff_t at; (at = str_find(text, S("![image]("))) >= 0;) {
         text = str_sub(text, (size_t)at + 9, text.n);
         ptrdiff_t end = str_chr(text, ')');
+        if(end < 0) break; /* no other one ends either: to look on would cost the square of the text */
         if(end > 0) found = str_sub(text, 0, (size_t)end);
       }
     }

@@ -386,6 +386,7 @@ static void choice_markdown(struct choice *c, struct strbuf *b)
     if(open < 0) return;
     struct str url = str_sub(text, (size_t)open + 2, text.n);
     ptrdiff_t end = str_chr(url, ')');
+    if(end < 0) return; /* nor does any other one end */
     if(end > 0) choice_believe(c, str_sub(url, 0, (size_t)end), b);
   }
 }
