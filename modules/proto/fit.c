@@ -3,7 +3,7 @@
 #include "proto/json_fix.h"
 #include "proto/schema.h"
 
-enum { FIT_DEPTH = 48, FIT_WORK = 4000000 };
+enum { FIT_DEPTH = 48, FIT_WORK = 1000000 };
 
 struct fit {
   const struct json *root;
@@ -173,10 +173,10 @@ static bool fit_text(struct fit *f, unsigned types, const struct json *s, const 
   return true;
 }
 
-static bool fit_required(const struct json *s, const struct json *v)
+static bool fit_required(struct fit *f, const struct json *s, const struct json *v)
 {
   for json_each(need, json_get(s, "required"))
-    if(!schema_member(v, json_str(need)) && !fit_look_alike(v, json_str(need))) return false;
+    if((f->work -= v->count) < 0 || (!schema_member(v, json_str(need)) && !fit_look_alike(v, json_str(need)))) return false;
   return true;
 }
 
@@ -185,14 +185,15 @@ static const struct json *fit_branch(struct fit *f, const struct json *s, const 
 {
   static const char *const lists[] = { "anyOf", "oneOf" };
   const struct json *typed = NULL;
+  unsigned types;
   for(int i = 0; i < 2; i++) {
     const struct json *list = json_get(s, lists[i]);
     if(!json_is(list, JSON_ARRAY) || f->depth > 8 || list->count > 32) continue;
     for json_each(b, list) {
       const struct json *d = schema_deref(f->root, b);
-      if(!d || (schema_types(f->root, d) && !(schema_types(f->root, d) & 1u << v->type))) continue;
+      if(!d || ((types = schema_types_within(f->root, d, &f->work)) && !(types & 1u << v->type))) continue;
       if(!typed) typed = d;
-      if(v->type == JSON_OBJECT && json_get(d, "properties") && fit_required(d, v)) return d;
+      if(v->type == JSON_OBJECT && json_get(d, "properties") && fit_required(f, d, v)) return d;
     }
   }
   return typed;
@@ -207,7 +208,7 @@ static void fit_node(struct fit *f, const struct json *s, const struct json *v)
     return;
   }
   f->depth++;
-  unsigned types = schema_types(f->root, s);
+  unsigned types = schema_types_within(f->root, s, &f->work);
   bool fits = !types || types & 1u << v->type;
   bool wrap = !fits && types & SCHEMA_ARRAY && v->type != JSON_NULL;
   if(v->type == JSON_NUMBER && fits && types & SCHEMA_INTEGER) {

@@ -99,17 +99,18 @@ static unsigned schema_type_word(const struct json *type)
   return number ? all & ~(unsigned)SCHEMA_INTEGER : all;
 }
 
-static unsigned schema_types_in(const struct json *root, const struct json *node, int depth)
+/* *work bounds all steps together: forms of forms that refer to each other are few bytes and many ways. Beyond it: everything. */
+static unsigned schema_types_in(const struct json *root, const struct json *node, int depth, long *work)
 {
   static const char *const any[] = { "anyOf", "oneOf" };
-  if(!(node = schema_deref(root, node)) || depth > 6) return 0;
+  if(--*work < 0 || !(node = schema_deref(root, node)) || depth > 6) return 0;
   unsigned bits = schema_type_word(json_get(node, "type")), seen = 0;
   if(bits && json_true(json_get(node, "nullable"))) bits |= SCHEMA_NULL;
   for(int i = 0; !bits && i < 2; i++) {
     bool whole = true;
     int n = 0;
     for json_each(s, json_get(node, any[i])) {
-      unsigned one = schema_types_in(root, s, depth + 1);
+      unsigned one = schema_types_in(root, s, depth + 1, work);
       if(!one || ++n > 64) return 0; /* one branch allows everything */
       whole &= !(one & SCHEMA_NUMBER) || (one & SCHEMA_INTEGER);
       bits |= one;
@@ -119,7 +120,7 @@ static unsigned schema_types_in(const struct json *root, const struct json *node
   if(!bits) {
     int n = 0;
     for json_each(s, json_get(node, "allOf"))
-      if(n++ < 16 && !bits) bits = schema_types_in(root, s, depth + 1);
+      if(n++ < 16 && !bits) bits = schema_types_in(root, s, depth + 1, work);
   }
   if(bits) return bits;
   for json_each(v, json_get(node, "enum")) seen |= 1u << v->type;
@@ -132,7 +133,16 @@ static unsigned schema_types_in(const struct json *root, const struct json *node
 
 unsigned schema_types(const struct json *root, const struct json *node)
 {
-  return schema_types_in(root, node, 0);
+  long work = SCHEMA_TYPES_WORK;
+  return schema_types_in(root, node, 0, &work);
+}
+
+unsigned schema_types_within(const struct json *root, const struct json *node, long *work)
+{
+  long most = *work < SCHEMA_TYPES_WORK ? *work : SCHEMA_TYPES_WORK, left = most;
+  unsigned types = schema_types_in(root, node, 0, &left);
+  *work -= most - left;
+  return types;
 }
 
 /* ---- faults ---- */

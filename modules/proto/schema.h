@@ -9,7 +9,7 @@
 
 #include "proto/json.h"
 
-enum { SCHEMA_WORK = 2000000, SCHEMA_DEPTH = 64 };
+enum { SCHEMA_WORK = 2000000, SCHEMA_TYPES_WORK = 500, SCHEMA_DEPTH = 64 };
 
 struct schema_fault {
   char pointer[160]; /* JSON pointer of the first violation, "" for the value itself; cut at a whole step if it is long */
@@ -28,6 +28,7 @@ enum {
   SCHEMA_STRING = 1 << JSON_STRING, SCHEMA_ARRAY = 1 << JSON_ARRAY, SCHEMA_OBJECT = 1 << JSON_OBJECT, SCHEMA_INTEGER = 1 << 7
 };
 unsigned schema_types(const struct json *root, const struct json *node);
+unsigned schema_types_within(const struct json *root, const struct json *node, long *work); /* the same; *work pays for its steps */
 
 /* json_get() for a key that is a slice. */
 const struct json *schema_member(const struct json *object, struct str key);

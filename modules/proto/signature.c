@@ -2,7 +2,7 @@
 
 #include "proto/schema.h"
 
-enum { SIGNATURE_VALUES = 100, SIGNATURE_DEFAULT = 120 };
+enum { SIGNATURE_VALUES = 100, SIGNATURE_DEFAULT = 120, SIGNATURE_LOOKS = 256 };
 
 struct signature_run {
   const struct signature *how;
@@ -33,10 +33,16 @@ static bool signature_name_is_plain(struct str s)
   return s.n > 0;
 }
 
-static bool signature_is_required(const struct json *s, struct str name)
+/* The list mostly names the properties in their order: *next is what may come, then the first SIGNATURE_LOOKS are looked through,
+ * not all, or a list as long as the object would cost the product of both. */
+static bool signature_is_required(const struct json *list, const struct json **next, struct str name)
 {
-  for json_each(need, json_get(s, "required"))
+  int looks = 0;
+  if(*next && str_eq(json_str(*next), name)) return *next = (*next)->next, true;
+  for json_each(need, list) {
     if(str_eq(json_str(need), name)) return true;
+    if(++looks == SIGNATURE_LOOKS) break;
+  }
   return false;
 }
 
@@ -56,11 +62,13 @@ static void signature_default(const struct json *p, struct strbuf *out)
 static void signature_object(const struct signature_run *r, const struct json *s, int depth)
 {
   const struct json *known = json_get(s, "properties"), *rest = json_get(s, "additionalProperties");
+  const struct json *needs = json_get(s, "required"), *next = needs ? needs->child : NULL;
   bool lines = depth == 0, any = false;
+  int looks = 0;
   strbuf_addc(r->out, '{');
   for json_each(p, json_is(known, JSON_OBJECT) ? known : NULL) {
     struct str words = json_str(json_get(p, "description"));
-    bool required = signature_is_required(s, p->key);
+    bool required = signature_is_required(needs, &next, p->key);
     if(r->out->err) return;
     if(!required && r->how->required_only) continue;
     strbuf_addz(r->out, lines ? "\n  " : any ? ", " : " ");
@@ -77,7 +85,8 @@ static void signature_object(const struct signature_run *r, const struct json *s
     }
     any = true;
   }
-  for json_each(need, json_get(s, "required")) {
+  for json_each(need, needs) {
+    if(looks++ == SIGNATURE_LOOKS) break;
     if(!json_is(need, JSON_STRING) || schema_member(known, need->text)) continue;
     strbuf_addz(r->out, lines ? "\n  " : any ? ", " : " ");
     strbuf_json(r->out, need->text);

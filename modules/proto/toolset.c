@@ -6,7 +6,7 @@
 #include "proto/schema.h"
 #include "proto/signature.h"
 
-enum { TOOLSET_ARENA_MAX = 64 * 1024 * 1024, TOOLSET_LIST_MAX = 24000, TOOLSET_NAME_MAX = 256 };
+enum { TOOLSET_ARENA_MAX = 64 * 1024 * 1024, TOOLSET_LIST_MAX = 24000, TOOLSET_NAME_MAX = 256, TOOLSET_EXAMPLE_LOOKS = 64 };
 
 /* ---- copies ---- */
 
@@ -188,16 +188,17 @@ static void toolset_example(const struct toolset *s, bool aliased, struct strbuf
 {
   const struct json *root = s->v[0].schema, *known = json_get(schema_deref(root, root), "properties");
   struct strbuf name = STRBUF(TOOLSET_ARENA_MAX);
-  int n = 0;
+  int n = 0, looked = 0;
   toolset_name(s, 0, aliased, &name);
   strbuf_lit(out, "<q2a_call>\n{\"name\":");
   strbuf_json(out, strbuf_str(&name));
   strbuf_lit(out, ",\"arguments\":{");
   if(s->v[0].custom) strbuf_lit(out, "\"input\":\"...\"");
   for json_each(need, json_get(schema_deref(root, root), "required")) {
+    if(n == 3 || looked++ == TOOLSET_EXAMPLE_LOOKS) break;
     const struct json *p = schema_member(known, json_str(need));
     unsigned types = schema_types(root, p);
-    if(!p || n == 3) continue;
+    if(!p) continue;
     if(n++) strbuf_addc(out, ',');
     toolset_neutral_json(p->key, out);
     strbuf_addz(out, types & SCHEMA_STRING || !types ? ":\"...\"" : types & SCHEMA_NUMBER ? ":1" : types & SCHEMA_ARRAY ? ":[]" :
