@@ -9,7 +9,13 @@
 #include "proto/openai.h"
 #include "proto/url.h"
 
-enum { ROUTES_JSON_DEPTH = 512 };
+enum {
+  ROUTES_JSON_DEPTH = 512,
+  /* What the tree of a body may take, so that a few million ones of two bytes do not take thirty times their size: */
+  ROUTES_TREE_BYTES = 16 * 1024 * 1024,
+  ROUTES_TREE_RATIO = 4, /* and so many times the body */
+  ROUTES_MEMBERS = 10000 /* of its object: each of some hundred fields is looked for among them */
+};
 
 static const struct route routes_table[] = {
   { "GET",  "/healthz",                 WHO_OPEN, 0, h_health, NULL },
@@ -161,11 +167,18 @@ const struct json *req_json(struct req *q)
     req_fail_st(q, Q_EMPTY_BODY, NULL, "The request body is empty; send a JSON object.");
     return NULL;
   }
+  size_t max = q->arena->max, bound = ROUTES_TREE_BYTES + ROUTES_TREE_RATIO * q->body.n;
+  if(q->arena->used < max && bound < max - q->arena->used) q->arena->max = q->arena->used + bound;
   const struct json *root = json_parse(q->arena, q->body, ROUTES_JSON_DEPTH, &where);
-  if(root) return root;
-  if(where.expected)
+  bool full = q->arena->max - q->arena->used < ROUTES_TREE_BYTES / 64;
+  q->arena->max = max;
+  bool wide = json_is(root, JSON_OBJECT) && root->count > ROUTES_MEMBERS;
+  if(root && !wide) return root;
+  if(wide) status_fail(&e, Q_TOO_BIG, NULL, "The request body has more than %d members.", ROUTES_MEMBERS);
+  else if(where.expected)
     status_fail(&e, Q_BAD_JSON, NULL, "The request body is not valid JSON: expected %s at line %d, column %d (byte %zu).", where.expected,
                 where.line, where.column, where.offset);
+  else if(full) status_fail(&e, Q_TOO_BIG, NULL, "The request body holds too many values.");
   else status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
   req_fail(q, &e);
   return NULL;
@@ -261,14 +274,19 @@ static bool routes_json_type(struct str type)
          str_ieq(type, S("application/x-www-form-urlencoded")) || (str_istarts(type, S("application/")) && str_ends(type, S("+json")));
 }
 
+static int64_t routes_body_max(const struct req *q, const struct route *r)
+{
+  return r->body_max < 0 ? q->config->body_limit_bytes : r->body_max;
+}
+
 /* false: answered already. */
 static bool routes_body_ok(struct req *q, const struct route *r)
 {
   const struct http1_headers *h = &q->head->headers;
   struct str encoding = http1_find(h, S("content-encoding"));
-  int64_t max = r->body_max < 0 ? q->config->body_limit_bytes : r->body_max;
+  int64_t max = routes_body_max(q, r);
   struct q_error e = Q_ERROR_NONE;
-  if(q->head->content_length > (uint64_t)max) {
+  if(q->head->content_length > (uint64_t)max || q->body.n > (uint64_t)max) {
     status_fail(&e, Q_TOO_BIG, NULL, "The request body is larger than %lld bytes.", (long long)max);
     req_fail(q, &e);
     return false;
@@ -288,13 +306,13 @@ static bool routes_body_ok(struct req *q, const struct route *r)
 }
 
 /* false: answered already. */
-static bool routes_inflate(struct req *q)
+static bool routes_inflate(struct req *q, int64_t max)
 {
   struct inflate z = { NULL };
-  struct strbuf plain = STRBUF((size_t)q->config->body_limit_bytes + 1);
+  struct strbuf plain = STRBUF((size_t)max + 1);
   struct str in = q->body, piece;
   if(!str_ieq(http1_find(&q->head->headers, S("content-encoding")), S("gzip"))) return true;
-  enum q_status st = inflate_init(&z, (uint64_t)q->config->body_limit_bytes);
+  enum q_status st = inflate_init(&z, (uint64_t)max);
   while(!st) {
     st = inflate_next(&z, &in, &piece);
     if(!st) strbuf_adds(&plain, piece);
@@ -307,7 +325,7 @@ static bool routes_inflate(struct req *q)
   }
   strbuf_free(&plain);
   if(st == Q_EOF) return true;
-  if(st == Q_TOO_BIG) req_fail_st(q, Q_TOO_BIG, NULL, "The inflated request body is larger than BODY_LIMIT_MB allows.");
+  if(st == Q_TOO_BIG) req_fail_st(q, Q_TOO_BIG, NULL, "The inflated request body is too large.");
   else if(st == Q_NOMEM) req_fail_st(q, Q_NOMEM, NULL, "Out of memory.");
   else req_fail_st(q, Q_BAD_REQUEST, NULL, "The request body is not valid gzip.");
   return false;
@@ -340,8 +358,9 @@ static void routes_serve(struct req *q)
       req_fail(q, &e);
     } else if(cr->body_missing && r->body_max) {
       cr->judged = true;
+      cr->body_max = (size_t)routes_body_max(q, r); /* a chunked one has told no length */
       client_collect(q->client);
-    } else if(routes_inflate(q)) {
+    } else if(routes_inflate(q, routes_body_max(q, r))) {
       r->handler(q);
     }
   }

@@ -130,6 +130,7 @@ static void client_drop_request(struct client *c)
   c->request.head = NULL;
   c->request.body = STR_NONE;
   c->request.judged = false;
+  c->request.body_max = 0;
   c->request.again = 0;
 }
 
@@ -454,11 +455,18 @@ static void client_body_done(struct client *c, size_t used)
   c->gate->shared->config.on_request(c->gate->shared->config.ctx, c);
 }
 
+static size_t client_body_max(const struct client *c)
+{
+  size_t max = c->gate->shared->config.body_max;
+  return c->request.body_max && c->request.body_max < max ? c->request.body_max : max;
+}
+
 static bool client_body_add(struct client *c, struct str piece)
 {
   struct gate_shared *s = c->gate->shared;
-  if(piece.n > s->config.body_max || c->body.n > s->config.body_max - piece.n) {
-    client_reject(c, Q_TOO_BIG, "The request body is larger than BODY_LIMIT_MB allows.");
+  size_t max = client_body_max(c);
+  if(piece.n > max || c->body.n > max - piece.n) {
+    client_reject(c, Q_TOO_BIG, "The request body is larger than is accepted here (BODY_LIMIT_MB).");
     return false;
   }
   c->body_counted += piece.n;
@@ -466,7 +474,7 @@ static bool client_body_add(struct client *c, struct str piece)
     client_reject(c, Q_OVERLOADED, "Too many large requests at once. Try again later.");
     return false;
   }
-  c->body.max = s->config.body_max;
+  c->body.max = max;
   strbuf_adds(&c->body, piece);
   if(c->body.err) client_reject(c, Q_INTERNAL, "Out of memory.");
   return !c->body.err;
@@ -655,10 +663,16 @@ void client_release_request(struct client *c)
 static void client_answer_task(struct pump_task *t)
 {
   struct client *c = (struct client *)((char *)t - offsetof(struct client, task));
-  strbuf_free(&c->out);
-  c->out = c->answer;
-  c->answer = STRBUF(0);
+  strbuf_drop(&c->out, c->out_at); /* what a taker wrote before client_redo() and the socket did not take comes first */
   c->out_at = 0;
+  if(c->out.n) {
+    strbuf_adds(&c->out, strbuf_str(&c->answer));
+    strbuf_free(&c->answer);
+  } else {
+    strbuf_free(&c->out);
+    c->out = c->answer;
+  }
+  c->answer = STRBUF(0);
   c->extra = c->answer_extra;
   c->keep = c->keep && c->answer_keep && !c->out.err;
   c->delay_ms = c->answer_delay_ms;
@@ -693,7 +707,13 @@ static void client_adopt_task(struct pump_task *t)
   c->gone_told = false;
   c->taker->client = c;
   c->taker->start(c->taker, c);
-  if(c->state == CLIENT_TAKEN && (c->broken || c->ended)) client_broken(c);
+  if(c->state != CLIENT_TAKEN) return;
+  if(c->broken || c->ended) {
+    client_broken(c);
+  } else if(client_pending(c)) { /* written before client_redo(): the socket's word that it has room may have come in between */
+    client_deadline(c, c->gate->shared->config.stall_ms);
+    client_flush(c);
+  }
 }
 
 void client_adopt(struct client *c, struct client_taker *t)
@@ -713,8 +733,8 @@ static void client_collect_task(struct pump_task *t)
     return;
   }
   c->state = CLIENT_COLLECTING;
-  if(c->head->content_length > s->config.body_max) {
-    client_reject(c, Q_TOO_BIG, "The request body is larger than BODY_LIMIT_MB allows.");
+  if(c->head->content_length > client_body_max(c)) {
+    client_reject(c, Q_TOO_BIG, "The request body is larger than is accepted here (BODY_LIMIT_MB).");
     return;
   }
   client_deadline(c, s->config.body_ms);

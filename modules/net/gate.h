@@ -60,6 +60,7 @@ struct client_request {
   struct str body;                   /* decoded from chunks; still gzip if the head says so */
   bool body_missing;                 /* only the head is here: client_collect() to get the rest */
   const char *peer;                  /* address text, no port; "unix" */
+  size_t body_max;                   /* the holder's word for client_collect(): a smaller bound than the gate's; 0: none */
   bool judged;                       /* the holder's own: the head was judged, only the body was missing */
   unsigned again;                    /* what client_redo() was told; 0: the request is new */
   void *link;                        /* the holder's own, to keep requests in a list */
