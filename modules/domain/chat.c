@@ -556,7 +556,8 @@ static void chat_leg_closed(struct turn *t)
 }
 
 static const struct turn_ops chat_turn_ops = {
-  chat_leased, chat_leg_open, chat_leg_delta, chat_leg_close, chat_leg_full, chat_leg_judge, chat_leg_forget, chat_leg_over, chat_leg_closed,
+  .leased = chat_leased, .open = chat_leg_open, .delta = chat_leg_delta, .close = chat_leg_close, .full = chat_leg_full,
+  .judge = chat_leg_judge, .forget = chat_leg_forget, .over = chat_leg_over, .closed = chat_leg_closed, .whole = NULL, .again = NULL,
 };
 
 /* Two turns of a request at once, on different accounts where there are any. */

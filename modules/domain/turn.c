@@ -45,6 +45,11 @@ static bool turn_pictures(const struct turn *t)
   return t->want.kind == CHAT_T2I || t->want.kind == CHAT_IMAGE_EDIT;
 }
 
+static bool turn_video(const struct turn *t)
+{
+  return t->want.kind == CHAT_T2V;
+}
+
 static bool turn_alive(const struct turn *t)
 {
   return t->state != TURN_IDLE && t->state != TURN_CLOSED;
@@ -69,13 +74,13 @@ static void turn_release(struct turn *t, enum q_status how, const char *words, i
   pool_release(turn_app(t)->pool, &t->lease, turn_wall(t), how, words, wait_s, t->want.model);
 }
 
-/* A turn the upstream still works on is stopped; the chat is deleted if so configured. */
+/* A turn the upstream still works on is stopped (a video's is a task of its own); the chat is deleted if so configured. */
 static void turn_leave_upstream(struct turn *t)
 {
   bool cleanup = t->config->chat_cleanup_mode != 0;
   struct str id = str_z(t->chat_id.id);
   if(id.n && t->lease_busy) {
-    if(t->asked && !t->turn_over) tidy_stop(t->ap, &t->lease, id, str_z(t->events.response_id), cleanup);
+    if(t->asked && !t->turn_over && !turn_video(t)) tidy_stop(t->ap, &t->lease, id, str_z(t->events.response_id), cleanup);
     else if(cleanup) tidy_delete(t->ap, &t->lease, id);
   }
   t->chat_id.id[0] = 0;
@@ -160,7 +165,8 @@ static enum q_status turn_call(struct turn *t, const char *method, const char *p
   if(!st) {
     struct xchg_req r = { strbuf_str(&url), proxy.n ? proxy : str_z(t->config->proxy_url), str_z(method), strbuf_str(&headers), body,
                           t->config->upstream_connect_timeout_ms };
-    st = xchg_start(&t->x, t->ap->httpc, &r);
+    bool once = turn_video(t) && t->state == TURN_ASKED;
+    st = once ? xchg_start_once(&t->x, t->ap->httpc, &r) : xchg_start(&t->x, t->ap->httpc, &r);
   }
   if(!st) t->x_open = true;
   if(body) strbuf_free(body);
@@ -187,7 +193,7 @@ static void turn_recall(struct turn *t)
 /* Whether the record may still tell what the stream did not. */
 static bool turn_may_recall(const struct turn *t)
 {
-  return t->chat_id.id[0] && t->lease_busy && t->asked && !atomic_load(&turn_app(t)->draining);
+  return t->chat_id.id[0] && t->lease_busy && t->asked && !turn_video(t) && !atomic_load(&turn_app(t)->draining);
 }
 
 static enum q_status turn_tell(struct turn *t, const struct delta *d)
@@ -317,7 +323,14 @@ static void turn_collected(struct turn *t)
   struct delta d;
   trouble_body(&why, t->http_status, str_z(t->retry_after), strbuf_str(&t->body));
   t->turn_over = true;
-  if(!why.st) {
+  if(t->ops->whole) {
+    bool odd = why.st == Q_UP_BODY && t->http_status == 200 && !why.code[0] && !why.words[0]; /* no shape of a refusal either */
+    if(!why.st || odd) {
+      turn_close_exchange(t);
+      t->ops->whole(t, strbuf_str(&t->body));
+      return;
+    }
+  } else if(!why.st) {
     enum q_status st = qwen_event_whole(&t->events, strbuf_str(&t->body), &d, &why);
     if(!st && d.answer.n) {
       st = turn_tell(t, &d);
@@ -466,8 +479,8 @@ static void turn_ask(struct turn *t)
   struct strbuf body = STRBUF(prompt.n + t->up.files.n + 16 * 1024);
   struct qwen_turn q = { .chat_id = str_z(t->chat_id.id), .model = t->want.model, .prompt_json = prompt, .kind = t->want.kind,
                          .think = t->want.think, .think_budget = t->want.think_budget, .size = t->want.size,
-                         .files_json = strbuf_str(&t->up.files), .stream = true, .summary = t->config->thinking_format_summary,
-                         .plain = t->plain, .wall_s = now_wall_s(turn_app(t)->now) };
+                         .files_json = strbuf_str(&t->up.files), .stream = !turn_video(t),
+                         .summary = t->config->thinking_format_summary || turn_video(t), .plain = t->plain, .wall_s = now_wall_s(turn_app(t)->now) };
   crypt_uuid(&t->ap->rng, fid);
   crypt_uuid(&t->ap->rng, child);
   q.fid = str_z(fid);
@@ -476,14 +489,14 @@ static void turn_ask(struct turn *t)
   sse_free(&t->sse);
   qwen_event_free(&t->events);
   enum q_status st = sse_init(&t->sse, 4 * 1024 * 1024);
-  if(!st) st = qwen_event_init(&t->events, t->config->delta_mode);
-  t->events.want_media = turn_pictures(t);
+  if(!st) st = qwen_event_init(&t->events, turn_video(t) ? DELTA_INCREMENTAL : t->config->delta_mode);
+  t->events.want_media = turn_pictures(t) || turn_video(t);
   t->asked = t->turn_over = false;
   t->linger_ms = 0;
   t->looks = 0;
   t->cut.st = Q_OK;
   t->state = TURN_ASKED;
-  if(!st) st = turn_call(t, "POST", "/api/v2/chat/completions?chat_id=", str_z(t->chat_id.id), true, &body);
+  if(!st) st = turn_call(t, "POST", "/api/v2/chat/completions?chat_id=", str_z(t->chat_id.id), !turn_video(t), &body);
   strbuf_free(&body);
   if(st) {
     turn_fail_st(t, Q_NOMEM, "Out of memory.");
@@ -493,7 +506,7 @@ static void turn_ask(struct turn *t)
   t->asked = true; /* from here the upstream may be at work */
   t->step_ms = now + t->config->upstream_first_byte_timeout_ms;
   t->idle_ms = 0;
-  if(!t->turn_ms) t->turn_ms = now + t->config->upstream_turn_timeout_ms;
+  if(!t->turn_ms && !turn_video(t)) t->turn_ms = now + t->config->upstream_turn_timeout_ms;
   if(t->want.kind == CHAT_T2T) tidy_stock(t->ap, &t->lease, t->want.model);
   turn_arm(t);
 }
@@ -641,7 +654,13 @@ static void turn_grant(struct pool_waiter *w)
 
 static enum feature turn_feature(enum chat_kind kind)
 {
-  return kind == CHAT_SEARCH ? FEATURE_SEARCH : kind == CHAT_T2I || kind == CHAT_IMAGE_EDIT ? FEATURE_IMAGE : FEATURE_CHAT;
+  switch(kind) {
+  case CHAT_SEARCH: return FEATURE_SEARCH;
+  case CHAT_T2I:
+  case CHAT_IMAGE_EDIT: return FEATURE_IMAGE;
+  case CHAT_T2V: return FEATURE_VIDEO;
+  default: return FEATURE_CHAT;
+  }
 }
 
 static void turn_seek(struct turn *t)
@@ -667,10 +686,21 @@ static void turn_seek(struct turn *t)
 
 /* ---- trouble and its cure ---- */
 
-static bool turn_may_attempt(const struct turn *t)
+/* The question for a video has left us whole, and this is no answer that says what became of it. Before the exchange is closed. */
+static bool turn_in_doubt(const struct turn *t, enum q_status st)
+{
+  bool typed = st == Q_UP_QUOTA || st == Q_UP_BUSY || st == Q_UP_PARALLEL || st == Q_UP_AUTH || st == Q_UP_MODEL_QUOTA;
+  bool silent = st == Q_UP_CUT || st == Q_UP_FIRST_TIME || st == Q_UP_IDLE_TIME || st == Q_UP_UNREACHABLE || st == Q_UP_TLS || st == Q_UP_EMPTY;
+  if(!turn_video(t)) return false;
+  if(t->state == TURN_READING) return t->events.response_id[0] || !typed;
+  return (t->state == TURN_ASKED || t->state == TURN_COLLECTING) && silent && (!t->x_open || xchg_sent_all(&t->x));
+}
+
+static bool turn_may_attempt(struct turn *t)
 {
   bool drawing = turn_pictures(t) && t->events.response_id[0]; /* a second picture would cost its quota again */
-  return !t->sent && !drawing && (!t->first_ms || turn_now(t) - t->first_ms < TURN_LAST_ATTEMPT_MS) &&
+  if(t->ops->again && !t->ops->again(t)) return false;
+  return !t->sent && !drawing && !t->doubtful && (!t->first_ms || turn_now(t) - t->first_ms < TURN_LAST_ATTEMPT_MS) &&
          !atomic_load(&turn_app(t)->draining);
 }
 
@@ -750,9 +780,10 @@ static void turn_trouble(struct turn *t, enum q_status st, const char *words, in
   struct q_error e;
   char own[304];
   str_copy(own, sizeof own, str_z(words)); /* words may lie in what is closed below */
-  cure_describe(&e, st, own, wait_s, turn_pictures(t));
+  cure_describe(&e, st, own, wait_s, turn_pictures(t) || turn_video(t));
   LOG_INFO(turn_app(t)->log, "turn", t->want.request_id, "attempt %d on %s: %s%s%s", t->attempts, t->lease_busy ? t->lease.account->label : "-",
            status_row(st)->text, own[0] ? ": " : "", own);
+  t->doubtful = turn_in_doubt(t, st);
   turn_close_exchange(t);
   t->step_ms = t->idle_ms = t->linger_ms = 0;
   bool broke = st == Q_UP_CUT || st == Q_UP_IDLE_TIME;
@@ -889,6 +920,18 @@ void turn_start(struct turn *t)
 const char *turn_chat_id(const struct turn *t)
 {
   return t->chat_id.id;
+}
+
+struct pool_chat turn_take_chat(struct turn *t)
+{
+  struct pool_chat chat = t->chat_id;
+  t->chat_id.id[0] = 0;
+  return chat;
+}
+
+struct account *turn_account(const struct turn *t)
+{
+  return t->lease_busy ? t->lease.account : NULL;
 }
 
 void turn_avoid_account(struct turn *t, const struct turn *other)

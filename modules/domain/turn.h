@@ -7,7 +7,8 @@
  *            same account, once each   token renewed; a fresh chat; the body without its doubtful members; files uploaded anew
  *            next account, at once     limited, barred, challenged accounts: 5 at most, 1 after a challenge
  *            next account, later       network, 5xx, empty answer, no first event: CHAT_RETRY_COUNT, with back-off
- *          No attempt starts later than 90 s after the first. A picture the upstream has begun is never asked for twice.
+ *          No attempt starts later than 90 s after the first. A picture the upstream has begun is never asked for twice, nor a
+ *          video whose question has left us whole without an answer that says what became of it.
  * Cut:     an answer that broke off is asked for once more in the chat's record; what it has beyond what was told is told. */
 #ifndef Q2A_DOMAIN_TURN_H
 #define Q2A_DOMAIN_TURN_H
@@ -32,17 +33,20 @@ struct turn_ops {
   void (*forget)(struct turn *t);                       /* another attempt: what came so far is void */
   void (*over)(struct turn *t, const struct q_error *e); /* the end; e NULL: a good one, turn_again() or turn_close() */
   void (*closed)(struct turn *t);                       /* only after turn_close() was false */
+  /* May be NULL: */
+  void (*whole)(struct turn *t, struct str body);       /* instead of deltas: the body of an answer that is no stream and no refusal */
+  bool (*again)(struct turn *t);                        /* whether another attempt is worth it */
 };
 
 /* The question; lives as long as the turn. */
 struct turn_want {
-  enum chat_kind kind;      /* CHAT_T2T, CHAT_SEARCH, CHAT_T2I or CHAT_IMAGE_EDIT */
+  enum chat_kind kind;      /* any but CHAT_UNSET */
   struct str model;
   enum qwen_think think;
   int think_budget;
   struct str prompt;        /* a JSON string */
   struct str prompt_inline; /* instead of it when the document conversation.txt cannot go up; empty: there is none */
-  const char *size;         /* of a picture, NULL: not told */
+  const char *size;         /* of a picture or video, NULL: not told */
   struct upload_set *files; /* NULL: none */
   const char *request_id;
 };
@@ -95,6 +99,7 @@ struct turn {
   struct pool_chat chat_id;
   bool asked;                      /* the upstream has the question */
   bool turn_over;                  /* and its turn has ended */
+  bool doubtful;                   /* the upstream may be making the video, whatever the trouble */
   bool renewed, fresh_done, plain, force_new;
   int account_tries, challenges, retries, looks;
   struct q_error best;             /* the most telling trouble of all attempts */
@@ -114,6 +119,8 @@ void turn_again(struct turn *t, struct str prompt);
  * true: no callback comes any more. false: one is on its way, closed() tells when it was there. */
 bool turn_close(struct turn *t, enum q_status how);
 const char *turn_chat_id(const struct turn *t); /* of the upstream chat; "" if there is none */
+struct pool_chat turn_take_chat(struct turn *t); /* it is the caller's from now on: it is neither stopped nor deleted here */
+struct account *turn_account(const struct turn *t); /* of the lease; NULL if there is none */
 void turn_free(struct turn *t);
 void turn_pull(struct turn *t); /* the client takes bytes again */
 

@@ -245,10 +245,10 @@ bool video_wanted(struct video *v)
   return wanted;
 }
 
-void video_note_attempt(struct video *v)
+void video_note_attempts(struct video *v, int n)
 {
   pthread_mutex_lock(&v->all->lock);
-  v->attempts++;
+  v->attempts = n;
   pthread_mutex_unlock(&v->all->lock);
 }
 

@@ -31,7 +31,7 @@ struct video {
 };
 
 /* ---- video.c for the run ---- */
-void video_note_attempt(struct video *v);
+void video_note_attempts(struct video *v, int n);
 void video_note_taken(struct video *v, struct str task_id, struct str chat_id, const char account[17]); /* task_id empty: as events */
 void video_note_done(struct video *v, struct str url);
 void video_note_failed(struct video *v, const struct q_error *e);
