@@ -176,6 +176,11 @@ static struct h_cli_offer h_cli_look(struct req *q, struct str name, struct str 
   return o;
 }
 
+struct str h_cli_key_model(struct req *q, struct str name, struct str fallback, bool anthropic)
+{
+  return h_cli_look(q, name, fallback, anthropic).key_name;
+}
+
 bool h_cli_takes(struct req *q, const struct json *body)
 {
   struct str name = str_trim(json_str(json_get(body, "model")));

@@ -1,3 +1,4 @@
+#include "http/h_cli.h"
 #include "http/h_count.h"
 #include "http/h_start.h"
 #include "http/handlers.h"
@@ -31,7 +32,10 @@ static enum q_status h_messages_pick(struct req *q, const struct chat_req *r, st
                            q->config->alias_n, strcmp(source, "builtin") != 0 };
   enum q_status st = models_pick_claude(m, &w, pick, e);
   models_unref(m);
-  return st;
+  struct str key = st == Q_NO_MODEL ? h_cli_key_model(q, r->model, str_z(own), true) : STR_NONE;
+  if(!key.n) return st;
+  str_copy(pick->id, sizeof pick->id, key);
+  return Q_OK;
 }
 
 void h_count_tokens(struct req *q)

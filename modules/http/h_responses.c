@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "domain/responses.h"
+#include "http/h_cli.h"
 #include "http/h_count.h"
 #include "http/h_start.h"
 #include "http/handlers.h"
@@ -196,7 +197,10 @@ static enum q_status h_responses_pick(struct req *q, const struct chat_req *r, s
                            strcmp(source, "builtin") != 0 };
   enum q_status st = models_pick(m, &w, pick, e);
   models_unref(m);
-  return st;
+  struct str key = st == Q_NO_MODEL ? h_cli_key_model(q, r->model, STR_NONE, false) : STR_NONE;
+  if(!key.n) return st;
+  str_copy(pick->id, sizeof pick->id, key);
+  return Q_OK;
 }
 
 void h_responses_tokens(struct req *q)

@@ -87,6 +87,7 @@ struct chat_req {
   int stop_n;
   int64_t max_tokens;      /* 0: no limit */
   struct str ignored;      /* comma list for x-qwen2api-ignored, at most CHAT_IGNORED_MAX bytes */
+  const struct json *given; /* the body it was read from: an upstream with more controls than the web chat may honour some more */
 };
 
 #endif

@@ -168,6 +168,7 @@ enum q_status in_rest(struct arena *a, const struct json *object, const char *gr
 enum q_status in_ignored(struct arena *a, const struct json *body, const struct in_idle *v, int n, struct chat_req *r, struct q_error *e)
 {
   enum q_status st = Q_OK;
+  r->given = body;
   for(int i = 0; i < n && !st; i++) {
     const struct json *field = json_get(body, v[i].name);
     double d;

@@ -400,6 +400,29 @@ static void openai_req_limits(struct openai_writer *w, bool stops)
   if(r->think_budget && r->think != THINK_OFF) strbuf_fmt(w->b, ",\"thinking_budget\":%d", r->think_budget);
 }
 
+/* What was read as ignored because the web chat has no such control. */
+static void openai_req_sampling(struct openai_writer *w)
+{
+  static const char *const names[] = { "temperature", "top_p", "top_k", "presence_penalty", "seed" };
+  struct str rest = w->r->ignored;
+  for(size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    const struct json *n = json_get(w->r->given, names[i]);
+    double v;
+    if(!json_number(n, &v) || v < -1e18 || v > 1e18) continue;
+    strbuf_fmt(w->b, ",\"%s\":", names[i]);
+    if(n->type == JSON_NUMBER) json_write(n, w->b);
+    else strbuf_fmt(w->b, "%.15g", v); /* sent as a text */
+  }
+  while(rest.n) {
+    struct str name = str_cut(&rest, ',');
+    bool told = false;
+    for(size_t i = 0; i < sizeof names / sizeof names[0]; i++) told |= str_eq(name, str_z(names[i]));
+    if(told) continue;
+    if(w->out->ignored.n) strbuf_addc(&w->out->ignored, ',');
+    strbuf_adds(&w->out->ignored, name);
+  }
+}
+
 enum q_status openai_req(const struct chat_req *r, bool stops, struct relay_req *out, struct q_error *e)
 {
   *out = (struct relay_req){ .model = r->model, .stream = r->stream, .usage = r->include_usage, .hide_think = r->hide_reasoning,
@@ -408,7 +431,6 @@ enum q_status openai_req(const struct chat_req *r, bool stops, struct relay_req 
   struct openai_writer w = { .r = r, .out = out, .b = &out->rest, .asked = -1, .later = STRBUF(OPENAI_REQ_MAX) };
   enum q_status st = Q_OK;
   if(r->search || r->kind == CHAT_SEARCH) out->search = THINK_ON;
-  strbuf_adds(&out->ignored, r->ignored);
   openai_req_systems(&w);
   for(int i = 0; i < r->msg_n && !st; i++) st = openai_req_message(&w, i, e);
   if(!st) openai_req_later(&w);
@@ -416,6 +438,7 @@ enum q_status openai_req(const struct chat_req *r, bool stops, struct relay_req 
   openai_req_tools(&w);
   openai_req_format(&w);
   openai_req_limits(&w, stops);
+  openai_req_sampling(&w);
   strbuf_addc(w.b, '}');
   strbuf_free(&w.later);
   if(!st && (w.b->err || out->ignored.err)) st = in_no_memory(e);

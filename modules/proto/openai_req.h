@@ -6,6 +6,7 @@
  *       documents as content parts, documents of text as text; calls and their results natively, with made-up ids where a client
  *       sent none; pictures among a tool's results in a user message behind the results, where alone they may stand; an assistant's
  *       text at the end as the vendor's `partial`: it is continued. A custom tool is a function with one text `input`.
+ * Sampling (temperature, top_p, top_k, presence_penalty, seed) is passed on: this upstream has what the web chat lacks.
  * The vendor's default for parallel_tool_calls is false, that of our clients true: it is always told. */
 #ifndef Q2A_PROTO_OPENAI_REQ_H
 #define Q2A_PROTO_OPENAI_REQ_H

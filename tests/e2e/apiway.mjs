@@ -337,6 +337,20 @@ await test('api 2.3, 6.7: aliases and claude-* lead to a key, suffixes to its sw
   const body = await asked();
   equal([body.model, body.enable_thinking, body.enable_search], [MODEL, true, true]);
 }, { env: { ANTHROPIC_DEFAULT_MODEL: MODEL, MODEL_ALIASES: `gpt-x=${MODEL}` } }));
+await test('sampling is passed on, what else has no effect is named', () => shared(async (gw) => {
+  const a = await say(gw, 'completions', { ...shapes.completions.ask('hi'), temperature: 0.2, top_p: 0.9, seed: 7, user: 'me' }, false);
+  const body = await asked();
+  equal([a.headers.get('x-qwen2api-ignored'), body.temperature, body.top_p, body.seed, body.user], ['user', 0.2, 0.9, 7, undefined]);
+  await say(gw, 'messages', { ...shapes.messages.ask('hi'), temperature: 0 }, false);
+  equal((await asked()).temperature, 0);
+}));
+await test('api 6.6, 7.1: tokens of models that only a key offers are counted', () => shared(async (gw) => {
+  const a = await (await post(gw, '/v1/messages/count_tokens', { model: MODEL, messages: [{ role: 'user', content: 'hello there' }] })).json();
+  const b = await (await post(gw, '/v1/responses/input_tokens', { model: MODEL, input: 'hello there' })).json();
+  ok(a.input_tokens > 3 && b.input_tokens === a.input_tokens, JSON.stringify([a, b]));
+  equal((await post(gw, '/v1/messages/count_tokens', { model: 'nobody-has-it', messages: [{ role: 'user', content: 'x' }] })).status, 404);
+  equal(await calls(), 0, 'without the upstream');
+}));
 await test('api 3.13: n choices of a completion', () => shared(async (gw) => {
   const a = await say(gw, 'completions', { ...shapes.completions.ask('hi'), n: 2 }, false);
   equal([a.status, a.text], [200, hello], a.raw);

@@ -64,7 +64,7 @@ static const struct {
     "{\"type\":\"text\",\"text\":\"?\"}]}]",
     ",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"[document: n.txt]\\none two\"},{\"type\":\"text\",\"text\":\"?\"}]}]}" },
   { "api 6.2: Messages", 'm',
-    "\"max_tokens\":50,\"system\":[{\"type\":\"text\",\"text\":\"s\"}],\"stop_sequences\":[\"END\"],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},"
+    "\"max_tokens\":50,\"temperature\":0,\"system\":[{\"type\":\"text\",\"text\":\"s\"}],\"stop_sequences\":[\"END\"],\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},"
     "\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"},{\"type\":\"text\",\"text\":\"I look.\"},"
     "{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"f\",\"input\":{\"n\":1}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_1\",\"is_error\":true,\"content\":"
     "[{\"type\":\"text\",\"text\":\"no\"},{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"" PNG "\"}}]},{\"type\":\"text\",\"text\":\"and?\"}]}],"
@@ -73,7 +73,7 @@ static const struct {
     "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"n\\\":1}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"toolu_1\",\"content\":\"Error: no\"},{\"role\":\"user\",\"content\":["
     "{\"type\":\"text\",\"text\":\"Attachments of the tool results above, in their order:\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64," PNG "\"}}]},"
     "{\"role\":\"user\",\"content\":\"and?\"}],\"tools\":[" TOOL_OUT "],\"parallel_tool_calls\":false,\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
-    "\"stop\":[\"END\"],\"max_tokens\":50,\"thinking_budget\":2000}" },
+    "\"stop\":[\"END\"],\"max_tokens\":50,\"thinking_budget\":2000,\"temperature\":0}" },
   { "api 7.2: Responses, a custom tool", 'r',
     "\"instructions\":\"s\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"q\"}]},{\"type\":\"custom_tool_call\",\"call_id\":\"k\",\"name\":\"p\",\"input\":\"*** a\"},"
     "{\"type\":\"custom_tool_call_output\",\"call_id\":\"k\",\"output\":\"ok\"}],\"tools\":[{\"type\":\"custom\",\"name\":\"p\",\"description\":\"d\"}],"
@@ -137,11 +137,12 @@ static void t_rest(void)
   struct relay_req q;
   struct q_error e = Q_ERROR_NONE;
   /* Without stops they are for the reader of the answer. */
-  CHECK_INT(read_as('c', &a, "\"messages\":[" HI "],\"stop\":\"a\",\"stream\":true,\"top_p\":1,\"stream_options\":{\"include_usage\":true}", &r, &e), Q_OK);
+  CHECK_INT(read_as('c', &a, "\"messages\":[" HI "],\"stop\":\"a\",\"stream\":true,\"top_p\":1,\"temperature\":\".5\",\"logit_bias\":{},\"seed\":-3,\"user\":\"u\",\"stream_options\":{\"include_usage\":true}", &r, &e), Q_OK);
   CHECK_INT(openai_req(&r, false, &q, &e), Q_OK);
   CHECK(str_find(strbuf_str(&q.rest), S("stop")) < 0);
   CHECK(q.stream && q.usage == USAGE_YES && !q.has_system);
-  CHECK_STR(strbuf_str(&q.ignored), S("top_p"));
+  CHECK_STR(strbuf_str(&q.ignored), S("logit_bias,user"));
+  CHECK(str_find(strbuf_str(&q.rest), S(",\"temperature\":0.5,\"top_p\":1,\"seed\":-3}")) > 0);
   relay_req_free(&q);
   /* api 3.4: never a chat without the picture. */
   CHECK_INT(read_as('c', &a, "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,###\"}}]}]", &r, &e), Q_OK);
