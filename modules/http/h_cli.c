@@ -261,8 +261,14 @@ static void h_cli_names_of(void *ctx, struct account *a)
   strbuf_addc(names, '\n');
 }
 
-static void h_cli_official(struct str id, struct strbuf *b)
+static void h_cli_official(const struct models *m, struct str id, bool anthropic, struct strbuf *b)
 {
+  struct models_pick pick = { .model = NULL };
+  str_copy(pick.id, sizeof pick.id, id);
+  if(anthropic) {
+    models_write_anthropic_one(m, &pick, b);
+    return;
+  }
   strbuf_lit(b, "{\"id\":");
   strbuf_json(b, id);
   strbuf_lit(b, ",\"object\":\"model\",\"created\":1677610602,\"owned_by\":\"qwen\",\"name\":");
@@ -277,32 +283,45 @@ static bool h_cli_in_web(const struct models *m, struct str id)
   return false;
 }
 
-void h_cli_add_models(struct app *a, const struct models *m, struct strbuf *body)
+void h_cli_add_models(struct app *a, const struct models *m, bool anthropic, struct strbuf *body)
 {
-  struct strbuf names = STRBUF(1024 * 1024);
+  struct strbuf names = STRBUF(1024 * 1024), tail = STRBUF(64 * 1024);
   pool_each(a->pool, h_cli_names_of, &names);
-  struct str all = strbuf_str(&names), rest = all;
-  if(all.n && body->n > 2 && !body->err) body->n -= 2; /* "]}" */
-  while(rest.n) {
+  struct str all = strbuf_str(&names), rest = all, last = STR_NONE, end = anthropic ? S("],\"has_more\":") : S("]}");
+  ptrdiff_t at = all.n && !body->err ? str_find(strbuf_str(body), end) : -1;
+  for(ptrdiff_t k; at >= 0 && (k = str_find(str_sub(strbuf_str(body), (size_t)at + 1, body->n), end)) >= 0;) at += k + 1; /* the outer list's end */
+  if(at >= 0) {
+    strbuf_adds(&tail, str_sub(strbuf_str(body), (size_t)at, body->n));
+    body->n = (size_t)at;
+  }
+  while(at >= 0 && rest.n) {
     struct str before = str_sub(all, 0, all.n - rest.n), id = str_trim(str_cut(&rest, '\n')), seen = before;
     bool twice = !id.n || h_cli_in_web(m, id);
     while(seen.n && !twice) twice = str_eq(str_trim(str_cut(&seen, '\n')), id);
     if(twice) continue;
     if(body->n && body->p[body->n - 1] != '[') strbuf_addc(body, ',');
-    h_cli_official(id, body);
+    h_cli_official(m, id, anthropic, body);
+    last = id;
   }
-  if(all.n) strbuf_lit(body, "]}");
+  ptrdiff_t last_at = last.n && anthropic ? str_find(strbuf_str(&tail), S("\"last_id\":")) : -1;
+  strbuf_adds(body, last_at < 0 ? strbuf_str(&tail) : str_sub(strbuf_str(&tail), 0, (size_t)last_at + 10));
+  if(last_at >= 0) {
+    strbuf_json(body, last);
+    strbuf_addc(body, '}');
+  }
+  if(tail.err) body->err = tail.err;
+  strbuf_free(&tail);
   strbuf_free(&names);
 }
 
-bool h_cli_one_model(struct app *a, struct str id, struct strbuf *body)
+bool h_cli_one_model(struct app *a, const struct models *m, struct str id, bool anthropic, struct strbuf *body)
 {
   struct strbuf names = STRBUF(1024 * 1024);
   pool_each(a->pool, h_cli_names_of, &names);
   struct str rest = strbuf_str(&names);
   bool found = false;
   while(rest.n && !found) found = id.n && str_eq(str_trim(str_cut(&rest, '\n')), id);
-  if(found) h_cli_official(id, body);
+  if(found) h_cli_official(m, id, anthropic, body);
   strbuf_free(&names);
   return found;
 }

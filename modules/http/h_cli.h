@@ -16,8 +16,9 @@ bool h_cli_serves(struct req *q, const struct chat_req *r, const struct h_way *w
 /* The name under which a key would serve such a request; empty: none does, or the web. */
 struct str h_cli_key_model(struct req *q, struct str name, struct str fallback, bool anthropic);
 
-/* Models of those accounts that the web list lacks: entries at the end of a complete GET /v1/models body, or one of them. */
-void h_cli_add_models(struct app *a, const struct models *m, struct strbuf *body);
-bool h_cli_one_model(struct app *a, struct str id, struct strbuf *body);
+/* Models of those accounts that the web list lacks: entries at the end of a complete GET /v1/models body, or one of them.
+ * anthropic: in its shape. */
+void h_cli_add_models(struct app *a, const struct models *m, bool anthropic, struct strbuf *body);
+bool h_cli_one_model(struct app *a, const struct models *m, struct str id, bool anthropic, struct strbuf *body);
 
 #endif

@@ -18,7 +18,7 @@ void h_models(struct req *q)
   char extra[128], etag[24];
   if(q->anthropic) models_write_anthropic(m, q->config->simple_model_map, &body);
   else models_write(m, q->config->simple_model_map, &body);
-  if(!q->anthropic) h_cli_add_models(q->app, m, &body);
+  h_cli_add_models(q->app, m, q->anthropic, &body);
   snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long)h_models_hash(strbuf_str(&body)));
   snprintf(extra, sizeof extra, "ETag: %s\r\nx-qwen2api-models: %s\r\n", etag, source);
   bool same = str_find(http1_find(&q->head->headers, S("if-none-match")), str_z(etag)) >= 0;
@@ -39,7 +39,7 @@ void h_model(struct req *q)
   struct strbuf body = STRBUF(64 * 1024);
   enum q_status st = models_pick(m, &w, &p, &e);
   if(st == Q_BAD_VARIANT) status_fail(&e, Q_NO_MODEL, "model", "The model '%.*s' does not exist.", STR_F(str_sub(q->rest, 0, 80)));
-  if(st && !q->anthropic && h_cli_one_model(q->app, q->rest, &body)) {
+  if(st && h_cli_one_model(q->app, m, q->rest, q->anthropic, &body)) {
     req_answer(q, 200, S("application/json"), STR_NONE, strbuf_str(&body));
   } else if(st) {
     req_fail(q, &e);

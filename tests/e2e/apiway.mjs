@@ -351,6 +351,15 @@ await test('api 6.6, 7.1: tokens of models that only a key offers are counted', 
   equal((await post(gw, '/v1/messages/count_tokens', { model: 'nobody-has-it', messages: [{ role: 'user', content: 'x' }] })).status, 404);
   equal(await calls(), 0, 'without the upstream');
 }));
+await test('api 2.1: their models are listed, in both shapes', () => shared(async (gw) => {
+  const client = new Anthropic({ apiKey: KEY, baseURL: gw.base, maxRetries: 0 });
+  const list = await client.models.list();
+  equal([list.data.at(-1).id, list.last_id, list.has_more, list.data.filter((m) => m.id === MODEL).length], [MODEL, MODEL, false, 1]);
+  equal((await client.models.retrieve(MODEL)).type, 'model');
+  const openai = new OpenAI({ apiKey: KEY, baseURL: gw.v1, maxRetries: 0 });
+  equal((await openai.models.list()).data.at(-1).id, MODEL);
+  equal((await openai.models.retrieve(MODEL)).capabilities, { tools: 'native' });
+}));
 await test('api 3.13: n choices of a completion', () => shared(async (gw) => {
   const a = await say(gw, 'completions', { ...shapes.completions.ask('hi'), n: 2 }, false);
   equal([a.status, a.text], [200, hello], a.raw);
