@@ -28,6 +28,13 @@ enum cure cure_of(enum q_status st)
   }
 }
 
+int64_t cure_backoff_ms(int64_t first_ms, int retry, uint32_t chance)
+{
+  int n = retry - 1 > 10 ? 10 : retry - 1;
+  int64_t wait = first_ms << (n < 0 ? 0 : n);
+  return wait + wait * ((int64_t)(chance % 41) - 20) / 100;
+}
+
 int cure_rank(enum q_status st)
 {
   switch(st) {

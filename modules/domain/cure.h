@@ -15,6 +15,8 @@ enum cure {
   CURE_LATER    /* the next account after a pause */
 };
 enum cure cure_of(enum q_status st);
+/* How long to rest before the retry of this number (1 is the first): doubling, +- 20 % by chance. */
+int64_t cure_backoff_ms(int64_t first_ms, int retry, uint32_t chance);
 /* Of several troubles the one with the highest rank is told: what an operator or a client can act on. */
 int cure_rank(enum q_status st);
 /* The sentence a client reads; words: the upstream's own, may be "". media: of a picture or video. */

@@ -1,6 +1,7 @@
 #include "domain/relay.h"
 
 #include "base/mem.h"
+#include "domain/cure.h"
 #include "domain/grant.h"
 #include "domain/login.h"
 #include "domain/relay_route.h"
@@ -678,30 +679,16 @@ static void relay_seek(struct relay *r)
 
 /* ---- trouble and its cure ---- */
 
-enum relay_cure { CURE_RELAY_NONE, CURE_RELAY_RENEW, CURE_RELAY_ACCOUNT, CURE_RELAY_LATER };
-
-static enum relay_cure relay_cure_of(const struct relay *r, enum q_status st)
+static enum cure relay_cure_of(const struct relay *r, enum q_status st)
 {
   switch(st) {
-  case Q_UP_AUTH: return r->lease.plane == POOL_GRANT && r->lease_busy && !r->renewed ? CURE_RELAY_RENEW : CURE_RELAY_ACCOUNT;
+  case Q_UP_AUTH: return r->lease.plane == POOL_GRANT && r->lease_busy && !r->renewed ? CURE_TOKEN : CURE_ACCOUNT;
   case Q_NO_CLI:
-  case Q_UP_BARRED:
-  case Q_UP_QUOTA:
-  case Q_UP_BUSY:
-  case Q_UP_PARALLEL:
-  case Q_UP_CHALLENGE:
-  case Q_NO_MODEL: return CURE_RELAY_ACCOUNT;
-  case Q_UP_BODY: /* without a status of its own it is the answer that is odd, not the question */
-  case Q_UP_ERROR:
-  case Q_UP_UNREACHABLE:
-  case Q_UP_TLS:
-  case Q_PROXY:
-  case Q_UP_CONNECT_TIME:
-  case Q_UP_FIRST_TIME:
-  case Q_UP_IDLE_TIME:
-  case Q_UP_CUT:
-  case Q_UP_EMPTY: return CURE_RELAY_LATER;
-  default: return CURE_RELAY_NONE;
+  case Q_NO_MODEL: return CURE_ACCOUNT;
+  case Q_UP_BODY: return CURE_LATER; /* without a status of its own it is the answer that is odd, not the question */
+  case Q_UP_IN_PROGRESS:
+  case Q_UP_CHAT_GONE: return CURE_NONE; /* there is no chat that could be made anew */
+  default: return cure_of(st);
   }
 }
 
@@ -716,9 +703,7 @@ static int relay_quota_wait(const struct relay *r, const struct relay_err *err)
 
 static void relay_rest(struct relay *r)
 {
-  int n = r->retries - 1 > 10 ? 10 : r->retries - 1;
-  int64_t wait = r->answer.config->chat_retry_backoff_ms << (n < 0 ? 0 : n);
-  wait += wait * ((int64_t)(crypt_u32(&r->answer.ap->rng) % 41) - 20) / 100; /* +- 20 % */
+  int64_t wait = cure_backoff_ms(r->answer.config->chat_retry_backoff_ms, r->retries, crypt_u32(&r->answer.ap->rng));
   r->state = RELAY_RESTING;
   r->rest_ms = relay_now(r) + (wait > 0 ? wait : 1);
   relay_arm(r);
@@ -728,17 +713,17 @@ static void relay_trouble(struct relay *r, const struct relay_err *seen)
 {
   struct relay_err err = *seen;
   struct q_error e;
-  enum relay_cure cure = relay_cure_of(r, err.st);
+  enum cure cure = relay_cure_of(r, err.st);
   relay_close_exchange(r);
   r->step_ms = r->idle_ms = 0;
-  if(err.st == Q_UP_BODY && err.status) cure = CURE_RELAY_NONE;
+  if(err.st == Q_UP_BODY && err.status) cure = CURE_NONE;
   err.wait_s = relay_quota_wait(r, &err);
   LOG_INFO(r->answer.app->log, "relay", r->answer.request_id, "attempt %d on %s: %s%s%s", r->attempts,
            r->lease_busy ? r->lease.account->label : "-", status_row(err.st)->text, err.words[0] ? ": " : "", err.words);
   bool may = !r->sent && r->answer.client && (!r->first_ms || relay_now(r) - r->first_ms < RELAY_LAST_ATTEMPT_MS) &&
              !atomic_load(&r->answer.app->draining);
-  if(!may) cure = CURE_RELAY_NONE;
-  if(cure == CURE_RELAY_RENEW) {
+  if(!may) cure = CURE_NONE;
+  if(cure == CURE_TOKEN) {
     r->renewed = true;
     if(pool_token_reload(r->answer.app->pool, &r->lease)) relay_ask(r); /* another request renewed it meanwhile */
     else relay_renew(r);
@@ -748,16 +733,16 @@ static void relay_trouble(struct relay *r, const struct relay_err *seen)
   if(r->lease_busy) relay_avoid(r);
   enum q_status how = err.st == Q_UP_AUTH && r->lease.plane == POOL_GRANT ? Q_NO_CLI : err.st;
   relay_release(r, how, err.words, err.wait_s);
-  if(cure == CURE_RELAY_NONE) {
+  if(cure == CURE_NONE) {
     relay_route_describe(r->answer.app, r->kind, &err, &e);
     relay_tell(r, &err, &e);
     return;
   }
-  r->waiter.want.avoid_hard = cure == CURE_RELAY_ACCOUNT;
-  bool spent = r->answer.config->chat_retry_count == 0 || (cure == CURE_RELAY_LATER && ++r->retries > r->answer.config->chat_retry_count) ||
-               (cure == CURE_RELAY_ACCOUNT && ++r->account_tries > RELAY_ACCOUNTS_MAX);
+  r->waiter.want.avoid_hard = cure == CURE_ACCOUNT;
+  bool spent = r->answer.config->chat_retry_count == 0 || (cure == CURE_LATER && ++r->retries > r->answer.config->chat_retry_count) ||
+               (cure == CURE_ACCOUNT && ++r->account_tries > RELAY_ACCOUNTS_MAX);
   if(spent) relay_next_route(r);
-  if(cure == CURE_RELAY_LATER && !spent) relay_rest(r);
+  if(cure == CURE_LATER && !spent) relay_rest(r);
   else relay_seek(r);
 }
 

@@ -735,8 +735,7 @@ static void turn_rest(struct turn *t, int64_t ms)
 
 static int64_t turn_backoff(struct turn *t)
 {
-  int64_t wait = t->config->chat_retry_backoff_ms << (t->retries - 1 > 10 ? 10 : t->retries - 1);
-  return wait + wait * ((int64_t)(crypt_u32(&t->ap->rng) % 41) - 20) / 100; /* +- 20 % */
+  return cure_backoff_ms(t->config->chat_retry_backoff_ms, t->retries, crypt_u32(&t->ap->rng));
 }
 
 static void turn_next_account(struct turn *t, enum cure cure, enum q_status st, const char *words, int wait_s)
