@@ -98,6 +98,7 @@
 #include "domain/answer.c"
 #include "domain/pictures.c"
 #include "domain/choice.c"
+#include "domain/turn_read.c"
 #include "domain/turn.c"
 #include "domain/video_run.c"
 #include "domain/video.c"
