@@ -14,6 +14,7 @@ enum {
 
 void turn_recall(struct turn *t)
 {
+  turn_close_exchange(t); /* the stream that ended well is still open */
   t->state = TURN_RECALLING;
   t->looks++;
   t->idle_ms = t->linger_ms = 0;
