@@ -233,7 +233,7 @@ async function storm(gw, ms) {
 const accounts = Array.from({ length: 100 }, (_, i) => `user${i}@example.org:pw-${i}`).join();
 const env = { ACCOUNTS: accounts, PM2_INSTANCES: '2', BATCH_LOGIN_CONCURRENCY: '20', QUEUE_TIMEOUT: '5', UPSTREAM_FIRST_BYTE_TIMEOUT: '10', UPSTREAM_IDLE_TIMEOUT: '10', CHAT_RETRY_BACKOFF_MS: '20',
   CLI_API_KEY: 'sk-fake-dashscope,sk-fake-second', CLI_BASE_URL: 'https://dashscope.aliyuncs.com/compatible-mode/v1', SSE_HEARTBEAT_SECONDS: '1', SHUTDOWN_GRACE: '2' };
-const secrets = ['pw-1', 'sk-fake', 'correct horse', '@example.org', 'eyJ', KEY];
+const secrets = ['pw-1', 'sk-fake', 'correct horse', '@example.org', 'eyJhbGci', KEY];
 
 await test('D1 to D10, D16: a storm of all kinds of requests, and nothing is left', async () => {
   await fake.reset();
