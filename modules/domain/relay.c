@@ -799,7 +799,12 @@ static void relay_time(struct pump_timer *t)
   } else if(relay_due(&r->step_ms, now)) {
     relay_late(r, Q_UP_FIRST_TIME);
     return;
-  } else if(relay_due(&r->idle_ms, now) || relay_due(&r->turn_ms, now)) {
+  } else if(relay_due(&r->turn_ms, now)) {
+    if(r->x_open) {
+      relay_late(r, Q_UP_IDLE_TIME);
+      return;
+    }
+  } else if(relay_due(&r->idle_ms, now)) {
     if(r->x_open && answer_lags(&r->answer)) { /* that is not the upstream's silence */
       r->idle_ms = now + r->answer.config->upstream_idle_timeout_ms;
     } else if(r->x_open) {

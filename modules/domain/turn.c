@@ -554,8 +554,9 @@ static void turn_time(struct pump_timer *timer)
     t->step_ms = now + t->config->upstream_first_byte_timeout_ms; /* it runs from the last byte of the question */
   } else if(turn_due(&t->step_ms, now)) {
     turn_step_late(t);
-  } else if(turn_due(&t->idle_ms, now) || turn_due(&t->turn_ms, now)) {
-    /* A client that lags behind is not the upstream's silence. */
+  } else if(turn_due(&t->turn_ms, now)) {
+    if(t->x_open) turn_trouble(t, Q_UP_IDLE_TIME, "", 0);
+  } else if(turn_due(&t->idle_ms, now)) { /* a client that lags behind is not the upstream's silence */
     if(t->x_open && t->ops->full(t)) t->idle_ms = now + t->config->upstream_idle_timeout_ms;
     else if(t->x_open) turn_trouble(t, Q_UP_IDLE_TIME, "", 0);
   }

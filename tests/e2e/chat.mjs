@@ -211,6 +211,19 @@ await test('D10 a client that never reads: the gateway stops pulling', () => fre
   equal((await chat(gw, 'hello')).text, normal, 'others are served');
 }));
 
+await test('D10 a client that never reads holds its turn no longer than UPSTREAM_TURN_TIMEOUT', () => fresh({ UPSTREAM_TURN_TIMEOUT: '10', UPSTREAM_IDLE_TIMEOUT: '4' }, async (gw) => {
+  const { connect } = await import('node:net');
+  const body = JSON.stringify({ model: 'qwen3.7-plus', stream: true, messages: [{ role: 'user', content: '[[scenario:stream n=200000 ms=0 size=1000]]' }] });
+  const s = connect(gw.port, '127.0.0.1');
+  s.on('error', () => 0);
+  s.pause();
+  s.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  await sleep(6000);
+  equal((await fake.stats()).running, 1, 'a slow client is not a silent upstream');
+  await waitFor(async () => (await fake.stats()).running === 0, 12000, 'the turn is given up');
+  s.destroy();
+}));
+
 // ---- the request ----
 for (const [what, body, status, code] of [
   ['D15 no messages', { model: 'qwen3.7-plus' }, 400, 'missing_required_parameter'],
