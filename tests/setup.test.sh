@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 top=$PWD
 passed=0 failed=0
 check() { if [ "$2" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $1"; fi; }
+was=$(id -u)
 box=$(mktemp -d) || exit 1
 trap 'rm -rf "$box"' EXIT
 
@@ -12,7 +13,8 @@ trap 'rm -rf "$box"' EXIT
 bare=$box/bin
 mkdir "$bare"
 for tool in sh id uname ls sed cat test env; do ln -s "$(command -v $tool)" "$bare/$tool" 2>/dev/null; done
-fake() { printf '#!%s\n%s\n' "$(command -v sh)" "$2" >"$bare/$1" && chmod +x "$bare/$1"; }
+# The link goes first: written through it, the system's own tool would be replaced.
+fake() { rm -f "$bare/$1" && printf '#!%s\n%s\n' "$(command -v sh)" "$2" >"$bare/$1" && chmod +x "$bare/$1"; }
 bare() { env -i PATH="$bare" "$bare/sh" "$top/tools/setup.sh" "$1" >"$box/out" 2>&1; }
 
 bare run
@@ -52,6 +54,9 @@ fake sudo "echo \"\$*\" >>$box/sudo"
 bare run
 grep -q 'apt-get install' "$box/sudo"
 check "with sudo: through it" $?
+
+[ "$(id -u)" = "$was" ]
+check "the machine's own tools are as they were" $?
 
 # A machine that has everything: silent, and apt is not asked.
 tools/setup.sh run >"$box/out" 2>&1
