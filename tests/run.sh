@@ -57,14 +57,14 @@ count=0
 settle() {
   while [ $count -gt "$1" ]; do
     ended=
-    for dir in $waiting; do [ -e "$dir/done" ] && ended=$dir && break; done
+    for one in $waiting; do [ -e "$one/done" ] && ended=$one && break; done
     if [ -z "$ended" ]; then
       sleep 0.1
       continue
     fi
     tell "$(cat "$ended/suite")" "$ended"
     rest=
-    for dir in $waiting; do [ "$dir" = "$ended" ] || rest="$rest $dir"; done
+    for one in $waiting; do [ "$one" = "$ended" ] || rest="$rest $one"; done
     waiting=${rest# }
     count=$((count - 1))
   done
