@@ -26,7 +26,7 @@ cd "$top" || exit 1
 hosts=$( { npm config get registry; apt-get indextargets --format '$(SITE)'; } 2>/dev/null | sed -E 's#^[a-z+]+://##; s#[/:].*##' | grep '\.' | sort -u)
 found=0
 for h in $hosts; do
-  grep -rIlF --exclude-dir=.git --exclude-dir=build --exclude-dir=data --exclude-dir=node_modules --exclude-dir=logs -- "$h" . | grep -v '^./tests/build.test.sh$' && found=1
+  grep -rIlF --exclude-dir=.git --exclude-dir=build --exclude-dir=data --exclude-dir=node_modules --exclude-dir=logs -- "$h" . && found=1
 done
 check "no host of a package mirror is written anywhere" $found
 grep -q '"resolved"' $(find . -name package-lock.json -not -path './build/*' -not -path '*/node_modules/*')

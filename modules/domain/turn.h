@@ -27,7 +27,7 @@ struct turn_ops {
   void (*leased)(struct turn *t);                       /* an account was found, maybe not for the first time */
   void (*open)(struct turn *t);                         /* deltas follow */
   bool (*delta)(struct turn *t, const struct delta *d); /* false: enough, the upstream is stopped */
-  enum q_status (*close)(struct turn *t);               /* they were all for now */
+  enum q_status (*close)(struct turn *t);               /* that was all of this read */
   bool (*full)(struct turn *t);                         /* the client lags: the upstream is not read; then turn_pull() */
   enum q_status (*judge)(struct turn *t);               /* the answer is complete: Q_OK, or what it is worth (Q_UP_EMPTY) */
   void (*forget)(struct turn *t);                       /* another attempt: what came so far is void */
