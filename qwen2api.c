@@ -73,6 +73,7 @@
 #include "net/gate.c"
 
 #include "domain/dotenv.c"
+#include "domain/config_table.c"
 #include "domain/config.c"
 #include "domain/store_mem.c"
 #include "domain/store_lmdb.c"
@@ -106,6 +107,7 @@
 #include "domain/relay_route.c"
 #include "domain/relay.c"
 #include "domain/keeper.c"
+#include "domain/settings.c"
 #include "domain/app.c"
 
 #include "http/reply.c"
@@ -127,6 +129,7 @@
 #include "http/h_responses.c"
 #include "http/h_completions.c"
 #include "http/h_billing.c"
+#include "http/h_settings.c"
 
 #include "main/listen.c"
 #include "main/command.c"

@@ -23,6 +23,8 @@ struct log {
   struct log_config config;
   char *dir;
   atomic_int level;
+  atomic_llong file_max_bytes;
+  atomic_int files_max;
   atomic_long lost;
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t more;
@@ -144,7 +146,7 @@ static void log_prune(struct log *l)
   for(int i = 0; i < n; i++) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", l->dir, names[i]);
-    if(i < n - l->config.files_max) unlink(path);
+    if(i < n - atomic_load(&l->files_max)) unlink(path);
     mem_free(names[i]);
   }
 }
@@ -185,7 +187,7 @@ static void log_to_file(struct log *l, const char *p, size_t n)
   if(l->file_fd < 0 && !log_open_file(l)) return;
   ssize_t put = write(l->file_fd, p, n);
   if(put > 0) l->file_n += put;
-  if(l->file_n >= l->config.file_max_bytes) log_rotate(l);
+  if(l->file_n >= atomic_load(&l->file_max_bytes)) log_rotate(l);
 }
 
 static void *log_thread(void *arg)
@@ -229,6 +231,7 @@ struct log *log_new(const struct log_config *c)
   l->config = *c;
   l->file_fd = -1;
   atomic_init(&l->level, (int)c->level);
+  log_set_files(l, c->file_max_bytes, c->files_max);
   pthread_mutex_init(&l->lock, NULL);
   pthread_cond_init(&l->more, NULL);
   bool ok = true;
@@ -265,6 +268,12 @@ void log_destroy(struct log *l)
 void log_set_level(struct log *l, enum log_level level)
 {
   atomic_store(&l->level, (int)level);
+}
+
+void log_set_files(struct log *l, int64_t file_max_bytes, int files_max)
+{
+  atomic_store(&l->file_max_bytes, file_max_bytes);
+  atomic_store(&l->files_max, files_max);
 }
 
 long log_lost(const struct log *l)

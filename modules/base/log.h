@@ -30,6 +30,7 @@ struct log_config {
 struct log *log_new(const struct log_config *c) Q_MUST_USE; /* NULL: no memory, no thread, or dir cannot be written */
 void log_destroy(struct log *l);                            /* writes what is left, for at most a second */
 void log_set_level(struct log *l, enum log_level level);
+void log_set_files(struct log *l, int64_t file_max_bytes, int files_max); /* of the next rotation */
 
 /* module: one word. id: the request's, or "". All take NULL for l. */
 void log_write(struct log *l, enum log_level level, const char *module, const char *id, const char *fmt, ...)

@@ -11,6 +11,7 @@
 #include "domain/keeper.h"
 #include "domain/login.h"
 #include "domain/responses.h"
+#include "domain/settings.h"
 #include "domain/tidy.h"
 #include "domain/upload.h"
 #include "domain/video.h"
@@ -30,6 +31,26 @@ struct config *app_config(struct app *a)
   struct config *c = config_ref(a->config);
   pthread_mutex_unlock(&a->lock);
   return c;
+}
+
+/* What does not look at the config by itself is told. */
+static void app_apply_config(struct app *a, const struct config *c)
+{
+  struct pool_config pc = { (int)c->max_inflight_per_account, c->min_start_gap_ms, (int)c->queue_max, (int)c->chat_stock, c->cli_daily_limit };
+  pool_set_config(a->pool, &pc);
+  if(a->log) log_set_level(a->log, (enum log_level)c->log_level);
+  if(a->log) log_set_files(a->log, c->max_log_file_size_bytes, (int)c->max_log_files);
+  if(a->gates) gate_shared_set_bodies(a->gates, (size_t)c->body_limit_bytes, (size_t)c->body_limit_bytes * 4);
+}
+
+void app_set_config(struct app *a, struct config *c)
+{
+  pthread_mutex_lock(&a->lock);
+  struct config *old = a->config;
+  a->config = c;
+  pthread_mutex_unlock(&a->lock);
+  app_apply_config(a, c);
+  config_unref(old);
 }
 
 struct models *app_models(struct app *a, const char **source)
@@ -118,10 +139,12 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   *e = Q_ERROR_NONE;
   a->seal = seal_open(a->store, c, &stale, e, exit_code);
   if(!a->seal) return e->st;
-  enum q_status st = accounts_load(a, e);
+  enum q_status st = settings_load(a, e);
+  if(!st) st = accounts_load(a, e);
   if(!st) st = accounts_from_env(a, e);
   if(!st && stale) { /* SECRET_KEY=new,old: everything is sealed anew */
     st = accounts_reseal(a);
+    if(!st) st = settings_reseal(a);
     if(!st) st = seal_settle(a->seal, a->store);
     if(st) status_fail(e, st, "SECRET_KEY", "The records could not be sealed with the new SECRET_KEY.");
   }
@@ -186,13 +209,14 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->pool = pool_new(&pc);
   a->models = models_builtin();
   a->gauge = gauge_new();
+  a->settings = settings_new(a, parts->input);
   a->responses = responses_new();
   a->login = login_new(a);
   a->keeper = keeper_new(a);
   a->videos = videos_new(a);
   enum q_status st = Q_OK;
   if(!a->jobs || !a->fetch_jobs || !a->upload_jobs || !a->uploads || !a->pool || !a->models ||
-     !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge) {
+     !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge || !a->settings) {
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
@@ -200,12 +224,13 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   if(!st) st = videos_load(a->videos, e);
   if(!st) st = app_open_net(a, parts, e, exit_code);
   if(!st) {
-    a->keys = keys_open(a->store, config, a->made_key, e);
+    a->keys = keys_open(a->store, a->config, a->made_key, e);
     if(!a->keys) st = e->st;
   }
   if(!st) {
     app_load_models(a);
     st = app_open_pumps(a, gate);
+    if(!st && a->config != config) app_apply_config(a, a->config); /* there were stored settings */
     if(st) status_fail(e, st, NULL, "Out of memory or file descriptors.");
   }
   if(st) {
@@ -394,6 +419,7 @@ void app_destroy(struct app *a)
   app_count_leases(a);
   pool_destroy(a->pool);
   gauge_destroy(a->gauge);
+  settings_destroy(a->settings);
   seal_destroy(a->seal);
   store_close(a->store);
   gate_shared_destroy(a->gates);

@@ -35,6 +35,7 @@ struct tidy;
 struct uploads;
 struct videos;
 struct responses;
+struct settings;
 
 /* One event loop and what is its own. */
 struct app_pump {
@@ -72,6 +73,7 @@ struct app {
   struct uploads *uploads;
   struct videos *videos;
   struct gauge *gauge;
+  struct settings *settings;
   struct gate_shared *gates;
   struct app_pump pumps[APP_PUMPS_MAX];
   int pump_n;
@@ -90,6 +92,8 @@ struct app {
 };
 
 struct config *app_config(struct app *a);  /* a reference: config_unref() */
+/* Takes c over; from now on it is what app_config() gives, and pool, log and gates follow it. Only domain/settings calls it. */
+void app_set_config(struct app *a, struct config *c);
 /* A reference: models_unref(). *source (may be NULL): "live", "cached" or "builtin". */
 struct models *app_models(struct app *a, const char **source);
 void app_set_models(struct app *a, struct models *m, bool live); /* takes m over */
@@ -99,6 +103,7 @@ struct app_parts {         /* what a test may replace; zeroed: the real ones */
   const struct now *now;
   const struct transport *transport;
   struct store *store;     /* taken over */
+  const struct config_input *input; /* how config was loaded, for changes at run time; NULL: from nothing */
 };
 /* Opens the store, loads accounts and keys, builds pumps and gates; no thread of the pumps runs yet. *config is taken
  * over. Q_* with words in *e; *exit_code is what the process should end with. */

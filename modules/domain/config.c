@@ -10,119 +10,12 @@
 
 #include "base/crypt.h"
 #include "base/mem.h"
+#include "domain/config_item.h"
 #include "domain/dotenv.h"
 #include "proto/json.h"
 #include "proto/url.h"
 
 enum { CONFIG_ARENA_MAX = 16 * 1024 * 1024, CONFIG_FILE_MAX = 1024 * 1024 };
-
-enum config_kind { C_BOOL, C_INT, C_MS, C_SECONDS, C_BYTES, C_MB, C_TEXT, C_LIST, C_ENUM, C_URL, C_OLD };
-enum { C_START = 1, C_SECRET = 2 };
-
-struct config_item {
-  const char *key;
-  enum config_kind kind;
-  size_t field;
-  const char *def;
-  int64_t lo, hi;       /* of numbers; durations in ms, sizes in bytes */
-  unsigned flags;
-  const char *words;    /* of an enum: "a b c"; of a URL: the schemes */
-  const char *text;     /* one line for people */
-};
-
-#define F(name) offsetof(struct config, name)
-static const struct config_item config_items[] = {
-  { "LISTEN_ADDRESS", C_TEXT, F(listen_address), "", 0, 0, C_START, NULL, "address to listen on: host, IPv4, IPv6 or unix:path; empty: all interfaces" },
-  { "SERVICE_PORT", C_INT, F(service_port), "3000", 1, 65535, C_START, NULL, "port to listen on" },
-  { "API_KEY", C_LIST, F(api_key), "", 0, 0, C_START | C_SECRET, NULL, "keys, comma separated; the first is the admin key; empty: one is made at the first start" },
-  { "ACCOUNTS", C_LIST, F(accounts_text), "", 0, 0, C_START | C_SECRET, NULL, "upstream accounts: email:password[|proxy],..." },
-  { "PM2_INSTANCES", C_INT, F(pm2_instances), "", 1, 1024, C_START, "max", "pump threads: a number or max; empty: one per CPU, at most 8" },
-  { "PM2_MAX_MEMORY", C_BYTES, F(pm2_max_memory_bytes), "1G", 64 << 20, INT64_MAX, C_START, NULL, "resident memory that starts a graceful restart" },
-  { "SEARCH_INFO_MODE", C_ENUM, F(search_info_mode), "table", 0, 0, 0, "table text", "how web sources are shown" },
-  { "OUTPUT_THINK", C_BOOL, F(output_think), "true", 0, 0, 0, NULL, "whether reasoning reaches the client" },
-  { "LEGACY_REASONING_IN_CONTENT", C_BOOL, F(legacy_reasoning_in_content), "false", 0, 0, 0, NULL, "reasoning as <think> tags in the content" },
-  { "SIMPLE_MODEL_MAP", C_BOOL, F(simple_model_map), "false", 0, 0, 0, NULL, "hide the model variants in the list" },
-  { "MODELS_CACHE_TTL", C_SECONDS, F(models_cache_ttl_ms), "3600", 0, 2592000000, 0, NULL, "how long the model list is good; 0: for ever" },
-  { "DATA_SAVE_MODE", C_ENUM, F(data_save_mode), "unset", 0, 0, C_START, "unset none file redis", "where state is kept; empty: file if DATA_DIR can be written" },
-  { "SECRET_KEY", C_LIST, F(secret_key), "", 0, 0, C_START | C_SECRET, NULL, "seals stored secrets; new,old to change it; empty: a key file" },
-  { "REDIS_URL", C_URL, F(redis_url), "", 0, 0, C_START | C_SECRET, "redis rediss", "Redis for DATA_SAVE_MODE=redis" },
-  { "CACHE_MODE", C_ENUM, F(cache_mode), "default", 0, 0, C_START, "default file", "where uploaded pictures are remembered" },
-  { "LOG_LEVEL", C_ENUM, F(log_level), "INFO", 0, 0, 0, "DEBUG INFO WARN ERROR", "least level that is logged" },
-  { "ENABLE_FILE_LOG", C_BOOL, F(enable_file_log), "false", 0, 0, C_START, NULL, "log to LOG_DIR/app.log as well" },
-  { "LOG_DIR", C_TEXT, F(log_dir), "./logs", 0, 0, C_START, NULL, "folder of the log files" },
-  { "MAX_LOG_FILE_SIZE", C_MB, F(max_log_file_size_bytes), "10", 1, 4096, 0, NULL, "size in MB at which a log file is rotated" },
-  { "MAX_LOG_FILES", C_INT, F(max_log_files), "5", 1, 1000, 0, NULL, "rotated log files that are kept" },
-  { "BATCH_LOGIN_CONCURRENCY", C_INT, F(batch_login_concurrency), "5", 1, 20, 0, NULL, "sign-ins at once" },
-  { "QWEN_CHAT_PROXY_URL", C_URL, F(qwen_chat_proxy_url), "https://chat.qwen.ai", 0, 0, 0, "http https", "base address of the web chat" },
-  { "QWEN_AUTH_URL", C_URL, F(qwen_auth_url), "https://auth.qwen.ai", 0, 0, 0, "http https", "where session tokens are exchanged" },
-  { "QWEN_SIGNIN", C_ENUM, F(qwen_signin), "auto", 0, 0, 0, "auto v1 v2", "which sign-in is used" },
-  { "QWEN_WEB_VERSION", C_TEXT, F(qwen_web_version), "0.3.12", 0, 0, 0, NULL, "header 'version' of upstream calls" },
-  { "UPSTREAM_USER_AGENT", C_TEXT, F(upstream_user_agent), "qwen2api/" Q2A_VERSION, 0, 0, 0, NULL, "User-Agent of upstream calls" },
-  { "UPSTREAM_HEADERS", C_TEXT, F(upstream_headers_text), "{}", 0, 0, C_SECRET, NULL, "extra headers of upstream calls, a JSON object" },
-  { "UPSTREAM_COOKIE", C_TEXT, F(upstream_cookie), "", 0, 0, C_SECRET, NULL, "appended to the Cookie of web calls" },
-  { "UPSTREAM_RESOLVE", C_LIST, F(upstream_resolve_text), "", 0, 0, C_START, NULL, "host[:port]=addr:port,... connect there instead of resolving" },
-  { "SSL_CERT_FILE", C_TEXT, F(ssl_cert_file), "", 0, 0, C_START, NULL, "PEM file that replaces the embedded root certificates" },
-  { "MEDIA_HOSTS", C_LIST, F(media_hosts), "cdn.qwenlm.ai,qwen-webui-prod.oss-accelerate.aliyuncs.com,qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com", 0, 0, 0, NULL, "hosts whose pictures and videos are believed" },
-  { "QWEN_CLI_PROXY_URL", C_URL, F(qwen_cli_proxy_url), "https://portal.qwen.ai", 0, 0, 0, "http https", "base address of the CLI service" },
-  { "PROXY_URL", C_URL, F(proxy_url), "", 0, 0, C_SECRET, "http https socks5 socks5h", "proxy of all upstream calls; an account's own wins" },
-  { "CHAT_RETRY_COUNT", C_INT, F(chat_retry_count), "1", 0, 10, 0, NULL, "tries again after network trouble; 0: no other account either" },
-  { "CHAT_RETRY_BACKOFF_MS", C_INT, F(chat_retry_backoff_ms), "400", 0, 60000, 0, NULL, "pause before such a try, doubling" },
-  { "AUTO_REFRESH", C_BOOL, F(auto_refresh), "true", 0, 0, 0, NULL, "renew tokens before they end" },
-  { "AUTO_REFRESH_INTERVAL", C_SECONDS, F(auto_refresh_interval_ms), "21600", 60000, 604800000, 0, NULL, "how often tokens are looked at" },
-  { "ENABLE_STATS_DEBUG_ARCHIVE", C_BOOL, F(enable_stats_debug_archive), "false", 0, 0, 0, NULL, "accepted, no effect" },
-  { "CORS_ORIGIN", C_TEXT, F(cors_origin), "", 0, 0, 0, NULL, "* or one origin; empty: * for the model API, none for /api" },
-  { "METRICS_AUTH", C_ENUM, F(metrics_auth), "key", 0, 0, 0, "none key admin", "who may read /metrics" },
-  { "FRAME_ANCESTORS", C_TEXT, F(frame_ancestors), "'self'", 0, 0, C_START, NULL, "who may frame the dashboard" },
-  { "DEFAULT_MODEL", C_TEXT, F(default_model), "", 0, 0, 0, NULL, "model of requests without one; empty: the first listed" },
-  { "ANTHROPIC_DEFAULT_MODEL", C_TEXT, F(anthropic_default_model), "", 0, 0, 0, NULL, "model for unknown claude-* names; empty: DEFAULT_MODEL" },
-  { "MODEL_ALIASES", C_LIST, F(model_aliases_text), "", 0, 0, 0, NULL, "from=to,... with * in from" },
-  { "THINKING_DEFAULT", C_ENUM, F(thinking_default), "off", 0, 0, 0, "off auto", "reasoning when nobody asked" },
-  { "THINKING_FORMAT", C_ENUM, F(thinking_format), "detail", 0, 0, 0, "detail summary", "which reasoning the upstream is asked for" },
-  { "DELTA_MODE", C_ENUM, F(delta_mode_number), "auto", 0, 0, 0, "auto incremental cumulative", "whether upstream texts are pieces or snapshots" },
-  { "CLI_FALLBACK", C_ENUM, F(cli_fallback), "web", 0, 0, 0, "none web", "who serves /cli when no grant does" },
-  { "CLI_WEB_MODEL", C_TEXT, F(cli_web_model), "", 0, 0, 0, NULL, "web model for coder names; empty: the newest coder" },
-  { "CLI_OAUTH", C_BOOL, F(cli_oauth), "false", 0, 0, 0, NULL, "try to get CLI grants" },
-  { "CLI_API_KEY", C_LIST, F(cli_api_key), "", 0, 0, C_START | C_SECRET, NULL, "official API keys" },
-  { "CLI_BASE_URL", C_LIST, F(cli_base_url), "", 0, 0, C_START, NULL, "their base addresses: one, or as many as keys" },
-  { "CLI_DAILY_LIMIT", C_INT, F(cli_daily_limit), "2000", 0, 1000000, 0, NULL, "CLI requests per account and day" },
-  { "N_MAX", C_INT, F(n_max), "4", 1, 8, 0, NULL, "largest n" },
-  { "TOOL_RETRY_COUNT", C_INT, F(tool_retry_count), "1", 0, 3, 0, NULL, "extra turns for a broken tool call" },
-  { "MAX_HISTORY_FILES", C_INT, F(max_history_files), "5", 0, 50, 0, NULL, "attachments of earlier turns that stay" },
-  { "INLINE_PROMPT_KB", C_INT, F(inline_prompt_kb), "120", 0, 4096, 0, NULL, "larger prompts go up as a document; 0: never" },
-  { "MAX_TOKENS_COUNT_REASONING", C_BOOL, F(max_tokens_count_reasoning), "false", 0, 0, 0, NULL, "whether max_tokens counts reasoning" },
-  { "ALLOW_PRIVATE_MEDIA", C_BOOL, F(allow_private_media), "false", 0, 0, 0, NULL, "fetch client URLs from private addresses" },
-  { "VIDEO_WAIT_SECONDS", C_SECONDS, F(video_wait_ms), "90", 0, 900000, 0, NULL, "how long a video request waits for its result" },
-  { "RESPONSES_STORE_MAX", C_INT, F(responses_store_max), "1000", 0, 100000, 0, NULL, "stored responses; 0: off" },
-  { "SSE_HEARTBEAT_SECONDS", C_SECONDS, F(sse_heartbeat_ms), "15", 1000, 60000, 0, NULL, "pause between comment lines of a silent stream" },
-  { "SSE_EARLY_HEADERS_MS", C_MS, F(sse_early_headers_ms), "10000", 0, 60000, 0, NULL, "when a silent stream commits its 200; 0: at once" },
-  { "JSON_HEARTBEAT", C_BOOL, F(json_heartbeat), "false", 0, 0, 0, NULL, "blanks in front of late JSON answers" },
-  { "BODY_LIMIT_MB", C_MB, F(body_limit_bytes), "128", 1, 1024, 0, NULL, "largest request body in MB" },
-  { "LOG_BODIES", C_BOOL, F(log_bodies), "false", 0, 0, 0, NULL, "prompts and answers in the log" },
-  { "CHAT_CLEANUP_MODE", C_INT, F(chat_cleanup_mode), "0", 0, 1, 0, NULL, "1: delete a chat upstream after its last byte" },
-  { "CHAT_STOCK", C_INT, F(chat_stock), "1", 0, 8, 0, NULL, "fresh chats kept ready per account in use" },
-  { "MAX_INFLIGHT_PER_ACCOUNT", C_INT, F(max_inflight_per_account), "2", 1, 10000, 0, NULL, "turns at once on one account" },
-  { "MIN_START_GAP_MS", C_MS, F(min_start_gap_ms), "0", 0, 60000, 0, NULL, "least pause between starts on one account" },
-  { "QUEUE_MAX", C_INT, F(queue_max), "1000", 0, 100000, 0, NULL, "requests that may wait for an account" },
-  { "QUEUE_TIMEOUT", C_SECONDS, F(queue_timeout_ms), "60", 0, 600000, 0, NULL, "how long they wait" },
-  { "UPSTREAM_CONNECT_TIMEOUT", C_SECONDS, F(upstream_connect_timeout_ms), "10", 100, 600000, 0, NULL, "resolving, connecting, proxy and TLS" },
-  { "UPSTREAM_FIRST_BYTE_TIMEOUT", C_SECONDS, F(upstream_first_byte_timeout_ms), "60", 100, 600000, 0, NULL, "until the first frame of an answer" },
-  { "UPSTREAM_IDLE_TIMEOUT", C_SECONDS, F(upstream_idle_timeout_ms), "90", 100, 600000, 0, NULL, "between two frames" },
-  { "UPSTREAM_TURN_TIMEOUT", C_SECONDS, F(upstream_turn_timeout_ms), "600", 10000, 7200000, 0, NULL, "a whole turn" },
-  { "MAX_CONNECTIONS", C_INT, F(max_connections), "10000", 16, 1000000, C_START, NULL, "client connections; more get 503" },
-  { "DESK_THREADS", C_INT, F(desk_threads), "8", 2, 64, C_START, NULL, "threads that read requests" },
-  { "JOB_THREADS", C_INT, F(job_threads), "32", 1, 256, C_START, NULL, "most threads for blocking work" },
-  { "SHUTDOWN_GRACE", C_SECONDS, F(shutdown_grace_ms), "30", 0, 600000, 0, NULL, "how long running answers may go on after SIGTERM" },
-  { "DATA_DIR", C_TEXT, F(data_dir), "./data", 0, 0, C_START, NULL, "folder of the store" },
-  { "CACHE_DIR", C_TEXT, F(cache_dir), "./caches", 0, 0, C_START, NULL, "folder of CACHE_MODE=file" },
-  { "TRUST_PROXY", C_LIST, F(trust_proxy), "", 0, 0, C_START, NULL, "addresses or networks whose X-Forwarded-For is believed" },
-  { "TZ", C_TEXT, F(tz), "", 0, 0, C_START, NULL, "time zone of days in statistics and limits" },
-  { "NODE_ENV", C_OLD, 0, "", 0, 0, 0, NULL, "accepted, no effect" },
-  { "PM2_USAGE", C_OLD, 0, "", 0, 0, 0, NULL, "accepted, no effect" },
-  { "HOST", C_OLD, 0, "", 0, 0, 0, NULL, "accepted, no effect" },
-  { "PORT", C_OLD, 0, "", 0, 0, 0, NULL, "used if SERVICE_PORT is absent" },
-};
-#undef F
-enum { CONFIG_ITEMS = sizeof config_items / sizeof config_items[0] };
 
 /* ---- loading ---- */
 
@@ -251,11 +144,11 @@ static const char *config_set(struct config_load *l, const struct config_item *i
   case C_LIST: return config_list(l, s, field) ? NULL : "expected a list";
   case C_TEXT:
     for(size_t i = 0; i < s.n; i++)
-      if((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t' && s.p[i] != '\n') return "expected text without control characters";
+      if((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t' && !(s.p[i] == '\n' && it->flags & C_LINES)) return "expected text without control characters";
     *(const char **)field = config_text(l, s);
     return NULL;
   case C_URL:
-    if(s.n) {
+    if(s.n || it->def[0]) {
       bool known = url_split(s, &u) && config_word(it->words, u.scheme, &v);
       snprintf(words, cap, "expected a URL (%s)", it->words);
       if(!known) return words;
@@ -299,22 +192,10 @@ static void config_apply(struct config_load *l, int row, struct str value, enum 
   const struct config_item *it = &config_items[row];
   if(it->kind == C_OLD) return;
   struct str s = str_trim(value);
-  if(s.n == 0) return; /* empty means default */
+  if(s.n == 0 && source != CONFIG_STORED) return; /* empty means default; an administrator's word is meant as it is */
   const char *want = config_set(l, it, it->kind == C_TEXT ? value : s, words, sizeof words);
   if(want) config_error(l, it->key, s, it->flags, where, want);
   l->c->source[row] = (unsigned char)source;
-}
-
-static int config_row(struct str name)
-{
-  for(int i = 0; i < CONFIG_ITEMS; i++)
-    if(str_eq(name, str_z(config_items[i].key))) return i;
-  return -1;
-}
-
-bool config_known(struct str name)
-{
-  return config_row(name) >= 0;
 }
 
 static struct str config_env(char **envp, const char *name)
@@ -348,7 +229,7 @@ static int config_distance(const char *a, struct str b)
 static void config_unknown(struct config_load *l, const struct dotenv_item *item)
 {
   int best = 0, least = 99;
-  for(int i = 0; i < CONFIG_ITEMS; i++) {
+  for(int i = 0; i < CONFIG_ROWS; i++) {
     int d = config_distance(config_items[i].key, item->name);
     if(d < least) least = d, best = i;
   }
@@ -357,29 +238,39 @@ static void config_unknown(struct config_load *l, const struct dotenv_item *item
   strbuf_addc(l->warnings, '\n');
 }
 
-static void config_read_file(struct config_load *l, const char *path, bool required)
+enum q_status config_read_text(const char *file, struct strbuf *out, struct q_error *e)
 {
-  int fd = open(path, O_RDONLY | O_CLOEXEC), line = 0;
-  char message[300];
-  const char *why;
-  l->file_name = required ? path : ".env";
-  if(fd < 0) {
-    if(!required && errno == ENOENT) return;
-    snprintf(message, sizeof message, "cannot read %.200s: %s", path, strerror(errno));
-    config_problem(l, message);
-    return;
-  }
-  struct strbuf text = STRBUF(CONFIG_FILE_MAX);
+  const char *path = file ? file : "./.env";
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  strbuf_clear(out);
+  if(fd < 0 && !file && errno == ENOENT) return Q_OK;
+  if(fd < 0) return status_fail(e, Q_BAD_VALUE, NULL, "cannot read %.200s: %s", path, strerror(errno));
   for(;;) {
-    char *room = strbuf_room(&text, 4096);
+    char *room = strbuf_room(out, 4096);
     ssize_t n = room ? read(fd, room, 4096) : 0;
     if(n <= 0) break;
-    text.n += (size_t)n;
+    out->n += (size_t)n;
   }
   close(fd);
+  if(out->n > CONFIG_FILE_MAX || out->err == Q_TOO_BIG)
+    return status_fail(e, Q_BAD_VALUE, NULL, "the configuration file is larger than 1 MB");
+  return out->err;
+}
+
+static void config_read_file(struct config_load *l, const struct config_input *in)
+{
+  struct strbuf text = STRBUF(CONFIG_FILE_MAX + 4096);
+  struct q_error e = Q_ERROR_NONE;
+  char message[300];
+  const char *why;
+  int line = 0;
+  l->file_name = in->file ? in->file : ".env";
+  enum q_status st = Q_OK;
+  if(in->text) strbuf_adds(&text, *in->text);
+  else st = config_read_text(in->file, &text, &e);
   struct str copy = arena_str(&l->c->arena, strbuf_str(&text)); /* values borrow from it */
-  if(text.err == Q_TOO_BIG) config_problem(l, "the configuration file is larger than 1 MB");
-  else if(text.err || !copy.p) l->nomem = true;
+  if(st == Q_BAD_VALUE) config_problem(l, e.msg);
+  else if(st || text.err || !copy.p) l->nomem = true;
   else if(dotenv_read(&l->c->arena, copy, &l->env, &line, &why) == Q_BAD_VALUE) {
     snprintf(message, sizeof message, "%.200s line %d: %s", l->file_name, line, why);
     config_problem(l, message);
@@ -387,10 +278,55 @@ static void config_read_file(struct config_load *l, const char *path, bool requi
   if(text.p) crypt_wipe(text.p, text.n);
   strbuf_free(&text);
   for(int i = 0; i < l->env.n; i++) {
-    if(config_row(l->env.v[i].name) < 0 && !str_eq(l->env.v[i].name, S("pm_id"))) config_unknown(l, &l->env.v[i]);
+    if(config_find(l->env.v[i].name) < 0 && !str_eq(l->env.v[i].name, S("pm_id"))) config_unknown(l, &l->env.v[i]);
     for(int k = 0; k < i; k++)
       if(str_eq(l->env.v[k].name, l->env.v[i].name))
         strbuf_fmt(l->warnings, "%s line %d: %.*s is set twice, the last counts\n", l->file_name, l->env.v[i].line, STR_F(l->env.v[i].name));
+  }
+}
+
+/* ---- what is fixed at start ---- */
+
+static bool config_same(const struct config *a, const struct config *b, const struct config_item *it)
+{
+  const void *x = (const char *)a + it->field, *y = (const char *)b + it->field;
+  const struct config_list *m = x, *n = y;
+  switch(it->kind) {
+  case C_BOOL: return *(const bool *)x == *(const bool *)y;
+  case C_TEXT:
+  case C_URL: return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
+  case C_LIST:
+    if(m->n != n->n) return false;
+    for(int i = 0; i < m->n; i++)
+      if(strcmp(m->v[i], n->v[i]) != 0) return false;
+    return true;
+  case C_OLD: return true;
+  default: return *(const int64_t *)x == *(const int64_t *)y;
+  }
+}
+
+static void config_copy_list(struct config_load *l, struct config_list *to, const struct config_list *from)
+{
+  to->n = 0;
+  to->v = arena_alloc(&l->c->arena, (size_t)(from->n + 1) * sizeof *to->v);
+  if(!to->v) l->nomem = true;
+  for(int i = 0; to->v && i < from->n; i++) to->v[to->n++] = config_text(l, str_z(from->v[i]));
+}
+
+static void config_keep_fixed(struct config_load *l, const struct config_input *in)
+{
+  for(int i = 0; i < CONFIG_ROWS; i++) {
+    const struct config_item *it = &config_items[i];
+    void *to = (char *)l->c + it->field;
+    const void *from = (const char *)in->fixed + it->field;
+    if(!(it->flags & C_START) || config_same(l->c, in->fixed, it)) continue;
+    if(in->take_keys && (to == &l->c->api_key || to == &l->c->accounts_text)) continue;
+    if(in->differ) strbuf_fmt(in->differ, "%s\n", it->key);
+    l->c->source[i] = in->fixed->source[i];
+    if(it->kind == C_BOOL) *(bool *)to = *(const bool *)from;
+    else if(it->kind == C_TEXT || it->kind == C_URL) *(const char **)to = config_text(l, str_z(*(const char *const *)from));
+    else if(it->kind == C_LIST) config_copy_list(l, to, from);
+    else *(int64_t *)to = *(const int64_t *)from;
   }
 }
 
@@ -456,7 +392,8 @@ static void config_headers(struct config_load *l)
   static const char *const ours[] = { "host", "authorization", "connection", "content-length", "transfer-encoding" };
   struct config *c = l->c;
   struct arena a = ARENA(CONFIG_FILE_MAX * 4);
-  const struct json *root = json_parse(&a, str_z(c->upstream_headers_text), 4, NULL);
+  struct str text = c->upstream_headers_text[0] ? str_z(c->upstream_headers_text) : S("{}");
+  const struct json *root = json_parse(&a, text, 4, NULL);
   bool ok = json_is(root, JSON_OBJECT) && root->count <= 20;
   if(ok) c->upstream_headers = arena_alloc(&c->arena, (size_t)(root->count + 1) * sizeof *c->upstream_headers);
   if(ok)
@@ -571,8 +508,9 @@ struct config *config_load(const struct config_input *in, struct strbuf *errors,
   if(!l.c) return NULL;
   l.c->arena = ARENA(CONFIG_ARENA_MAX);
   atomic_init(&l.c->refs, 1);
-  config_read_file(&l, in->file ? in->file : "./.env", in->file != NULL);
-  for(int i = 0; i < CONFIG_ITEMS; i++) {
+  l.c->stored = in->stored_n > 0;
+  config_read_file(&l, in);
+  for(int i = 0; i < CONFIG_ROWS; i++) {
     const struct config_item *it = &config_items[i];
     char where[300];
     bool unset = it->kind == C_OLD || (it->kind == C_INT && !it->def[0]);
@@ -590,15 +528,16 @@ struct config *config_load(const struct config_input *in, struct strbuf *errors,
     for(int k = 0; k < in->flags_n; k++)
       if(strcmp(in->flags[k].name, it->key) == 0) config_apply(&l, i, str_z(in->flags[k].value), CONFIG_FLAG, " (command line)");
   }
-  int port = config_row(S("SERVICE_PORT"));
+  int port = config_find(S("SERVICE_PORT"));
   struct str hosted = config_env(in->envp, "PORT");
   if(l.c->source[port] == CONFIG_DEFAULT) {
     for(int k = 0; k < l.env.n && !hosted.n; k++)
       if(str_eq(l.env.v[k].name, S("PORT"))) hosted = l.env.v[k].value;
     config_apply(&l, port, hosted, CONFIG_ENV, " (PORT)");
   }
-  int frame = config_row(S("FRAME_ANCESTORS"));
+  int frame = config_find(S("FRAME_ANCESTORS"));
   if(l.c->source[frame] == CONFIG_DEFAULT && config_env(in->envp, "SPACE_ID").n) l.c->frame_ancestors = "'self' https://huggingface.co";
+  if(in->fixed) config_keep_fixed(&l, in);
   config_derive(&l);
   if(!l.error_n && !l.nomem) return l.c;
   if(l.error_n)
@@ -622,96 +561,21 @@ void config_unref(struct config *c)
   mem_free(c);
 }
 
-/* ---- for people ---- */
-
-static void config_value(const struct config *c, const struct config_item *it, struct strbuf *out)
+enum q_status config_check(int row, struct str text, struct q_error *e)
 {
-  const void *field = (const char *)c + it->field;
-  int64_t v;
-  switch(it->kind) {
-  case C_BOOL: strbuf_addz(out, *(const bool *)field ? "true" : "false"); return;
-  case C_TEXT:
-  case C_URL:
-    if((it->flags & C_SECRET) && **(const char *const *)field) strbuf_lit(out, "***");
-    else strbuf_addz(out, *(const char *const *)field);
-    return;
-  case C_LIST: {
-    const struct config_list *list = field;
-    if((it->flags & C_SECRET) && list->n) strbuf_fmt(out, "*** (%d)", list->n);
-    else
-      for(int i = 0; i < list->n; i++) strbuf_fmt(out, "%s%s", i ? "," : "", list->v[i]);
-    return;
-  }
-  case C_ENUM: {
-    struct str rest = str_z(it->words), word = STR_NONE;
-    for(int64_t i = *(const int64_t *)field; i >= 0; i--) word = str_cut(&rest, ' ');
-    if(!str_eq(word, S("unset"))) strbuf_adds(out, word);
-    return;
-  }
-  case C_MB:
-  case C_INT:
-  case C_BYTES:
-    v = *(const int64_t *)field;
-    if(it->words && v <= 0) strbuf_addz(out, v ? "max" : "");
-    else strbuf_int(out, it->kind == C_MB ? v >> 20 : v);
-    return;
-  case C_MS:
-  case C_SECONDS:
-    v = *(const int64_t *)field;
-    if(it->kind == C_SECONDS && v % 1000 == 0) strbuf_int(out, v / 1000);
-    else strbuf_fmt(out, "%lld%s", (long long)v, it->kind == C_SECONDS ? "ms" : "");
-    return;
-  case C_OLD: return;
-  }
-}
-
-void config_print(const struct config *c, struct strbuf *out)
-{
-  static const char *const sources[] = { "default", "file", "env", "stored", "flag" };
-  for(int i = 0; i < CONFIG_ITEMS; i++) {
-    if(config_items[i].kind == C_OLD) continue;
-    strbuf_fmt(out, "%-8s %s=", sources[c->source[i]], config_items[i].key);
-    config_value(c, &config_items[i], out);
-    strbuf_addc(out, '\n');
-  }
-}
-
-void config_template(struct strbuf *out)
-{
-  strbuf_lit(out, "# qwen2api settings: take away the '#' in front of what you change.\n");
-  for(int i = 0; i < CONFIG_ITEMS; i++)
-    if(config_items[i].kind != C_OLD)
-      strbuf_fmt(out, "\n# %s\n# %s=%s\n", config_items[i].text, config_items[i].key,
-                 strcmp(config_items[i].def, "unset") == 0 ? "" : config_items[i].def);
-}
-
-void config_help(struct strbuf *out)
-{
-  for(int i = 0; i < CONFIG_ITEMS; i++)
-    strbuf_fmt(out, "  %-28s %s\n", config_items[i].key, config_items[i].text);
-}
-
-void config_readme(struct strbuf *out)
-{
-  strbuf_lit(out, "| Variable | Default | Meaning |\n|---|---|---|\n");
-  for(int i = 0; i < CONFIG_ITEMS; i++) {
-    const struct config_item *it = &config_items[i];
-    bool none = !it->def[0] || strcmp(it->def, "unset") == 0;
-    const char *def = str_starts(str_z(it->def), S("qwen2api/")) ? "qwen2api/<version>" : it->def;
-    strbuf_fmt(out, "| `%s`%s | %s%s%s | ", it->key, it->flags & C_START ? " ¹" : "", none ? "" : "`", none ? "" : def, none ? "" : "`");
-    for(const char *p = it->text; *p; p++) {
-      if(*p == '|' || *p == '<') strbuf_addc(out, '\\');
-      strbuf_addc(out, *p);
-    }
-    if(it->kind == C_ENUM) {
-      struct str rest = str_z(it->words + (str_starts(str_z(it->words), S("unset ")) ? 6 : 0));
-      strbuf_lit(out, " (");
-      for(bool first = true; rest.n; first = false) {
-        struct str w = str_cut(&rest, ' ');
-        strbuf_fmt(out, "%s`%.*s`", first ? "" : ", ", STR_F(w));
-      }
-      strbuf_addc(out, ')');
-    }
-    strbuf_lit(out, " |\n");
-  }
+  const struct config_item *it = &config_items[row];
+  struct strbuf ignored = STRBUF(4096);
+  struct config_load l = { .errors = &ignored, .warnings = &ignored };
+  char words[256], name[CONFIG_NAME];
+  const char *want = NULL;
+  config_name(row, name);
+  l.c = mem_zalloc(sizeof *l.c);
+  if(l.c) l.c->arena = ARENA(CONFIG_ARENA_MAX);
+  if(l.c && it->kind != C_OLD) want = config_set(&l, it, it->kind == C_TEXT ? text : str_trim(text), words, sizeof words);
+  enum q_status st = !l.c || l.nomem ? status_fail(e, Q_NOMEM, NULL, "Out of memory.") : Q_OK;
+  if(!st && want) st = status_fail(e, Q_BAD_VALUE, name, "'%s': %s.", name, want);
+  if(l.c) arena_free(&l.c->arena);
+  mem_free(l.c);
+  strbuf_free(&ignored);
+  return st;
 }

@@ -75,6 +75,8 @@ struct config {
   enum delta_mode delta_mode;
   bool search_info_text, thinking_default_auto, thinking_format_summary;
 
+  bool stored;                     /* it was loaded with stored settings */
+
   struct arena arena;              /* private: all texts */
   unsigned char source[128];       /* private: per row, enum config_source */
   _Atomic int refs;                /* private */
@@ -89,6 +91,10 @@ struct config_input {
   int flags_n;
   const struct config_pair *stored;
   int stored_n;
+  const struct str *text;            /* what the file held when it was read last; NULL: it is read now */
+  const struct config *fixed;        /* the running one: what is fixed at start stays as it is there */
+  bool take_keys;                    /* but for API_KEY and ACCOUNTS */
+  struct strbuf *differ;             /* with fixed, may be NULL: names of those whose sources now say something else, one a line */
 };
 
 /* NULL: *errors has one line per problem (as main prints them), or is empty when out of memory. *warnings gets lines that
@@ -102,5 +108,29 @@ void config_template(struct strbuf *out);                       /* a commented .
 void config_help(struct strbuf *out);                           /* the variables for --help */
 void config_readme(struct strbuf *out);                         /* the README's table */
 bool config_known(struct str name);                             /* a variable of the table */
+/* The file as config_load() would read it; empty if there is none. Q_BAD_VALUE with words. The text holds secrets: wipe it. */
+enum q_status config_read_text(const char *file, struct strbuf *out, struct q_error *e) Q_MUST_USE;
+
+/* ---- rows, for the settings of a running gateway (domain/settings.h) ---- */
+
+enum { CONFIG_NAME = 48 };
+/* Eight dots stand for a secret. */
+#define CONFIG_MASK "\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2\xe2\x80\xa2"
+struct json;
+int config_rows(void);
+int config_find(struct str key);                  /* row of a variable, -1 */
+int config_find_name(struct str name);            /* row by its name in the API ("chatRetryCount"), -1 */
+void config_name(int row, char out[CONFIG_NAME]); /* that name */
+const char *config_key(int row);                  /* the variable's name */
+bool config_offered(int row);                     /* false: accepted, but without any effect */
+bool config_live(int row);                        /* false: fixed at start */
+bool config_secret(int row);
+const char *config_source_name(const struct config *c, int row); /* "default", "file", "env", "stored", "flag" */
+void config_json(const struct config *c, int row, struct strbuf *out); /* its value, secrets masked */
+void config_schema(int row, struct strbuf *out);  /* name, type, bounds, default, text, live or restart: one JSON object */
+/* A JSON value as the text that a variable would have. Q_BAD_TYPE with param and words. */
+enum q_status config_from_json(int row, const struct json *v, struct strbuf *out, struct q_error *e) Q_MUST_USE;
+/* Whether one text is good for a row by itself: Q_BAD_VALUE with param and words, which never repeat a secret. */
+enum q_status config_check(int row, struct str text, struct q_error *e) Q_MUST_USE;
 
 #endif

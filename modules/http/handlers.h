@@ -33,6 +33,12 @@ void h_model(struct req *q);
 void h_health(struct req *q);
 void h_ready(struct req *q);
 void h_verify(struct req *q);
+void h_settings(struct req *q);
+void h_settings_patch(struct req *q);
+void h_settings_schema(struct req *q);
+void h_settings_reset(struct req *q);
+void h_settings_one(struct req *q);
+void h_reload(struct req *q);
 void h_asset(struct req *q);
 void h_not_offered(struct req *q);
 void h_assets_print(struct strbuf *out); /* the packed pages, for `assets` */

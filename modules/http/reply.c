@@ -94,6 +94,12 @@ void reply_error(struct reply *r, const struct q_error *e, struct str body, bool
   if(!body.n) {
     if(r->anthropic) anthropic_error(e, str_z(r->id ? r->id : ""), &own);
     else openai_error(e, &own);
+    if(r->api && own.n && !own.err) { /* old scripts look for it at the top */
+      own.n--;
+      strbuf_lit(&own, ",\"message\":");
+      strbuf_json(&own, str_z(e->msg));
+      strbuf_addc(&own, '}');
+    }
     body = strbuf_str(&own);
   }
   if(r->status == 429 || r->status == 503 || r->status == 529) {

@@ -24,6 +24,7 @@ struct req {
   char key_id[KEYS_ID];           /* of a valid key: whose stored things it may see */
   const char *id, *peer;          /* peer: of the client, behind trusted proxies as well */
   bool anthropic, api, head_only;
+  bool in_job;                    /* the handler may block: so it is for every route of the administrator */
   int64_t delay_ms;               /* the answer waits, holding no thread */
 };
 

@@ -66,6 +66,18 @@ static const struct route routes_table[] = {
   { "*",    "/v1/fine_tuning/*",        WHO_KEY,  0, h_not_offered, "fine-tuning" },
   { "*",    "/v1/vector_stores*",       WHO_KEY,  0, h_not_offered, "vector stores" },
   { "*",    "/v1/files*",               WHO_KEY,  0, h_not_offered, "a file store" },
+  { "GET",  "/api/settings",            WHO_ADMIN, 0, h_settings, NULL },
+  { "PATCH", "/api/settings",           WHO_ADMIN, 1024 * 1024, h_settings_patch, NULL },
+  { "GET",  "/api/settings/schema",     WHO_ADMIN, 0, h_settings_schema, NULL },
+  { "POST", "/api/settings/reset",      WHO_ADMIN, 64 * 1024, h_settings_reset, NULL },
+  { "POST", "/api/setAutoRefresh",      WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "POST", "/api/setBatchLoginConcurrency", WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "POST", "/api/setOutThink",         WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "POST", "/api/setLegacyReasoning",  WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "POST", "/api/search-info-mode",    WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "POST", "/api/simple-model-map",    WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "POST", "/api/setRetryConfig",      WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "POST", "/api/reload",              WHO_ADMIN, 64 * 1024, h_reload, NULL },
   { "GET",  "/",                        WHO_OPEN, 0, h_asset, NULL },
   { "GET",  "/*",                       WHO_OPEN, 0, h_asset, NULL },
 };
@@ -331,6 +343,8 @@ static bool routes_inflate(struct req *q, int64_t max)
   return false;
 }
 
+static void desk_later(struct req *q);
+
 static void routes_serve(struct req *q)
 {
   struct strbuf allow = STRBUF(256);
@@ -360,6 +374,8 @@ static void routes_serve(struct req *q)
       cr->judged = true;
       cr->body_max = (size_t)routes_body_max(q, r); /* a chunked one has told no length */
       client_collect(q->client);
+    } else if(r->who == WHO_ADMIN && !q->in_job) {
+      desk_later(q); /* what an administrator asks for may wait for the store or the network */
     } else if(routes_inflate(q, routes_body_max(q, r))) {
       r->handler(q);
     }
@@ -369,13 +385,13 @@ static void routes_serve(struct req *q)
 
 /* ---- desk ---- */
 
-void desk_serve(struct desk *d, struct client *c, bool refused)
+static void desk_serve_in(struct desk *d, struct client *c, bool refused, bool job)
 {
   struct client_request *cr = client_request(c);
   struct config *config = app_config(d->app);
   struct strbuf path = STRBUF(HTTP1_URI_MAX + 1);
   struct req q = { .app = d->app, .desk = d, .client = c, .head = cr->head, .config = config, .arena = client_arena(c),
-                   .method = cr->head->method, .body = cr->body, .id = cr->id };
+                   .method = cr->head->method, .body = cr->body, .id = cr->id, .in_job = job };
   q.head_only = str_eq(q.method, S("HEAD"));
   struct str peer = auth_address(&config->trust_proxy, str_z(cr->peer), http1_find(&cr->head->headers, S("x-forwarded-for")));
   struct str own = arena_str(q.arena, peer);
@@ -390,6 +406,11 @@ void desk_serve(struct desk *d, struct client *c, bool refused)
   else routes_serve(&q);
   strbuf_free(&path);
   config_unref(config);
+}
+
+void desk_serve(struct desk *d, struct client *c, bool refused)
+{
+  desk_serve_in(d, c, refused, false);
 }
 
 static void desk_head(void *ctx, struct client *c, bool refused)
@@ -407,17 +428,27 @@ struct desk_job {
 static void desk_run(struct job *j)
 {
   struct desk_job *dj = (struct desk_job *)j;
-  desk_serve(dj->desk, dj->client, false);
+  desk_serve_in(dj->desk, dj->client, false, true);
+}
+
+static bool desk_job(struct desk *d, struct client *c)
+{
+  struct desk_job *dj = arena_alloc(client_arena(c), sizeof *dj);
+  if(!dj) return false;
+  *dj = (struct desk_job){ { desk_run, NULL }, d, c };
+  return jobs_submit(d->app->jobs, &dj->job) == Q_OK;
+}
+
+/* The whole request once more, in a job. */
+static void desk_later(struct req *q)
+{
+  if(!desk_job(q->desk, q->client)) req_fail_st(q, Q_NOMEM, NULL, "Out of memory.");
 }
 
 void desk_request(void *desk, struct client *c)
 {
   struct desk *d = desk;
-  struct desk_job *dj = client_request(c)->judged ? arena_alloc(client_arena(c), sizeof *dj) : NULL;
-  if(dj) {
-    *dj = (struct desk_job){ { desk_run, NULL }, d, c };
-    if(jobs_submit(d->app->jobs, &dj->job) == Q_OK) return;
-  }
+  if(client_request(c)->judged && desk_job(d, c)) return;
   server_give(d->server, c);
 }
 

@@ -297,11 +297,12 @@ static void command_zone(const struct config *c)
   tzset();
 }
 
-static int command_run(struct config *config, struct log *log, int signals)
+static int command_run(const struct command *c, struct config *config, struct log *log, int signals)
 {
+  struct config_input in = { .envp = c->envp, .file = c->file, .flags = c->flags, .flags_n = c->flags_n };
   struct desk desk = { .app = NULL };
   struct listen_set listeners = { .n = 0 };
-  struct app_parts parts = { .now = NULL };
+  struct app_parts parts = { .input = &in };
   struct app *a = NULL;
   struct q_error e = Q_ERROR_NONE;
   int code = 0;
@@ -362,7 +363,7 @@ static int command_serve(const struct command *c)
     config_unref(config);
     return EXIT_CREATE;
   }
-  int code = command_run(config, log, signals);
+  int code = command_run(c, config, log, signals);
   log_destroy(log);
   close(signals);
   return code;

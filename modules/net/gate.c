@@ -34,6 +34,7 @@ struct gate_shared {
   atomic_int connections;
   atomic_int refused;       /* of them those that have got their refusal and are only waited for */
   atomic_size_t bodies;
+  atomic_size_t body_max, bodies_sum_max; /* as of the config, but they may change */
 };
 
 struct gate_listener {
@@ -457,7 +458,7 @@ static void client_body_done(struct client *c, size_t used)
 
 static size_t client_body_max(const struct client *c)
 {
-  size_t max = c->gate->shared->config.body_max;
+  size_t max = atomic_load(&c->gate->shared->body_max);
   return c->request.body_max && c->request.body_max < max ? c->request.body_max : max;
 }
 
@@ -470,7 +471,7 @@ static bool client_body_add(struct client *c, struct str piece)
     return false;
   }
   c->body_counted += piece.n;
-  if(atomic_fetch_add(&s->bodies, piece.n) + piece.n > s->config.bodies_sum_max) {
+  if(atomic_fetch_add(&s->bodies, piece.n) + piece.n > atomic_load(&s->bodies_sum_max)) {
     client_reject(c, Q_OVERLOADED, "Too many large requests at once. Try again later.");
     return false;
   }
@@ -789,7 +790,7 @@ static enum q_status gate_client(struct gate *g, int fd, const struct sockaddr_s
   c->io = (struct pump_io){ client_event, fd };
   c->timer.fn = client_time;
   c->arena = ARENA(256u * 1024 * 1024);
-  c->body = STRBUF(g->shared->config.body_max);
+  c->body = STRBUF(atomic_load(&g->shared->body_max));
   if(pump_add(g->pump, &c->io)) {
     mem_free(c);
     return Q_NOMEM;
@@ -842,6 +843,12 @@ static void gate_accept(struct pump_io *io, uint32_t events)
   }
 }
 
+void gate_shared_set_bodies(struct gate_shared *s, size_t body_max, size_t bodies_sum_max)
+{
+  atomic_store(&s->body_max, body_max);
+  atomic_store(&s->bodies_sum_max, bodies_sum_max);
+}
+
 struct gate_shared *gate_shared_new(const struct gate_config *c)
 {
   struct gate_shared *s = mem_zalloc(sizeof *s);
@@ -851,6 +858,7 @@ struct gate_shared *gate_shared_new(const struct gate_config *c)
   if(!s->config.body_ms) s->config.body_ms = GATE_BODY_MS;
   if(!s->config.idle_ms) s->config.idle_ms = GATE_IDLE_MS;
   if(!s->config.stall_ms) s->config.stall_ms = GATE_STALL_MS;
+  gate_shared_set_bodies(s, c->body_max, c->bodies_sum_max);
   return s;
 }
 

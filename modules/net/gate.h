@@ -40,6 +40,7 @@ struct gate_config {
 
 struct gate_shared *gate_shared_new(const struct gate_config *c) Q_MUST_USE;
 void gate_shared_destroy(struct gate_shared *s);
+void gate_shared_set_bodies(struct gate_shared *s, size_t body_max, size_t bodies_sum_max); /* any thread; of bodies that begin now */
 int gate_connections(const struct gate_shared *s); /* any thread: open client sockets */
 int gate_busy(const struct gate_shared *s);        /* any thread: those that an answer is being made for or may be */
 
