@@ -452,6 +452,11 @@ void desk_request(void *desk, struct client *c)
   server_give(d->server, c);
 }
 
+void desk_requests(void *desk)
+{
+  server_wake(((struct desk *)desk)->server);
+}
+
 void desk_reject(void *desk, const struct q_error *e, struct strbuf *out)
 {
   struct desk *d = desk;

@@ -29,6 +29,7 @@ void desk_close(struct desk *d);
 /* Serves a held request on the calling thread; refused: answer that its head is not acceptable. */
 void desk_serve(struct desk *d, struct client *c, bool refused);
 void desk_request(void *desk, struct client *c);                                        /* gate_config.on_request */
+void desk_requests(void *desk);                                                         /* gate_config.on_requests */
 void desk_reject(void *desk, const struct q_error *e, struct strbuf *out);              /* gate_config.on_reject */
 
 void routes_print(struct strbuf *out);

@@ -36,15 +36,36 @@ static int server_take_line(struct server *s, int *ids)
   return n;
 }
 
+/* Not by produce_socket(), which wakes a worker for every socket while it holds the lock that this worker wants first: two wake-ups
+ * a request. There are never more than SERVER_SLOTS, so there is always room. */
 static void server_queue(struct server *s, const int *ids, int n)
 {
+  if(!n) return;
+  pthread_mutex_lock(&s->mg->thread_mutex);
   for(int i = 0; i < n; i++) {
-    struct socket so;
-    memset(&so, 0, sizeof so);
-    so.sock = SERVER_FIRST_ID + ids[i];
-    so.lsa.sa.sa_family = so.rsa.sa.sa_family = AF_INET;
-    produce_socket(s->mg, &so); /* there are never more than SERVER_SLOTS: it does not wait */
+    struct socket *so = &s->mg->squeue[s->mg->sq_head++ % s->mg->sq_size];
+    memset(so, 0, sizeof *so);
+    so->sock = SERVER_FIRST_ID + ids[i];
+    so->lsa.sa.sa_family = so->rsa.sa.sa_family = AF_INET;
   }
+  pthread_mutex_unlock(&s->mg->thread_mutex);
+}
+
+static int server_queued(struct server *s)
+{
+  pthread_mutex_lock(&s->mg->thread_mutex);
+  int n = s->mg->sq_head - s->mg->sq_tail;
+  pthread_mutex_unlock(&s->mg->thread_mutex);
+  return n;
+}
+
+/* As many workers as there are requests; but one that is awake takes all there are before it sleeps again, and often the first has
+ * done so when the second would be woken. */
+void server_wake(struct server *s)
+{
+  int n = server_queued(s);
+  for(int i = 0; i < n && i < s->config.threads; i++)
+    if(i == 0 || server_queued(s)) pthread_cond_signal(&s->mg->sq_full);
 }
 
 void server_give(struct server *s, struct client *c)
@@ -112,7 +133,7 @@ static void server_hand_over(struct mg_connection *conn, bool refused)
   s->busy--;
   int n = server_take_line(s, ids);
   pthread_mutex_unlock(&s->lock);
-  server_queue(s, ids, n);
+  server_queue(s, ids, n); /* this worker looks at the queue before it sleeps: none need be woken */
   s->config.on_head(s->config.ctx, c, refused);
 }
 

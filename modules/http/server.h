@@ -6,7 +6,7 @@
  * connection is taken away from civetweb before it could close or write. tests/unit/test_server.c fails when a new
  * civetweb does any of this differently.
  *
- * Threads: server_give() from any thread, never blocks: what civetweb's queue cannot hold waits in line here.
+ * Threads: server_give() and server_wake() from any thread, never block: what civetweb's queue cannot hold waits in line here.
  *          on_head runs on a worker.
  * Memory:  the server keeps nothing of a client after on_head was called. */
 #ifndef Q2A_HTTP_SERVER_H
@@ -24,7 +24,8 @@ struct server_config {
   void *ctx;
 };
 struct server *server_new(const struct server_config *c) Q_MUST_USE;
-void server_give(struct server *s, struct client *c);
+void server_give(struct server *s, struct client *c); /* server_wake() must follow */
+void server_wake(struct server *s);    /* workers for what was given */
 int server_busy(struct server *s);     /* given and not yet handled */
 void server_destroy(struct server *s); /* nothing is given any more */
 

@@ -309,7 +309,7 @@ static int command_run(const struct command *c, struct config *config, struct lo
   command_zone(config);
   struct gate_config gate = { .now = &now_real, .body_max = (size_t)config->body_limit_bytes,
                               .bodies_sum_max = (size_t)config->body_limit_bytes * 4, .max_connections = command_connections(config, log),
-                              .on_request = desk_request, .on_reject = desk_reject, .ctx = &desk };
+                              .on_request = desk_request, .on_requests = desk_requests, .on_reject = desk_reject, .ctx = &desk };
   if(listen_open(config->listen_address, (int)config->service_port, &listeners, &e)) {
     fprintf(stderr, "qwen2api: %s\n", e.msg);
     config_unref(config);

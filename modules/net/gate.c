@@ -52,6 +52,8 @@ struct gate {
   struct gate_listener listeners[GATE_LISTENERS];
   int listener_n;
   struct pump_timer pause;
+  struct pump_task requests; /* deferred once a turn, when on_request() was called */
+  bool requests_due;
   struct crypt_rng rng;
 };
 
@@ -105,6 +107,7 @@ struct client {
 static void client_parse(struct client *c);
 static void client_read(struct client *c);
 static void client_flush(struct client *c);
+static void client_pass(struct client *c);
 
 /* ---- life ---- */
 
@@ -314,7 +317,6 @@ void client_done(struct client *c, bool keep)
 
 void client_redo(struct client *c, unsigned note)
 {
-  const struct gate_config *config = &c->gate->shared->config;
   c->taker = NULL;
   pump_undefer(c->gate->pump, &c->bury);
   if(c->broken) {
@@ -323,9 +325,7 @@ void client_redo(struct client *c, unsigned note)
   }
   c->request.judged = true; /* it was read already: a job does it again */
   c->request.again = note;
-  c->state = CLIENT_HELD;
-  c->deadline_ms = 0;
-  config->on_request(config->ctx, c);
+  client_pass(c);
 }
 
 static void client_reject(struct client *c, enum q_status st, const char *words)
@@ -379,9 +379,27 @@ static bool client_id_ok(struct str id)
   return id.n > 0 && id.n <= 128;
 }
 
+static void gate_requests(struct pump_task *t)
+{
+  struct gate *g = (struct gate *)((char *)t - offsetof(struct gate, requests));
+  g->requests_due = false;
+  g->shared->config.on_requests(g->shared->config.ctx);
+}
+
+/* The request is there: passed on. */
+static void client_pass(struct client *c)
+{
+  struct gate *g = c->gate;
+  c->state = CLIENT_HELD;
+  c->deadline_ms = 0;
+  g->shared->config.on_request(g->shared->config.ctx, c);
+  if(g->requests_due || !g->shared->config.on_requests) return;
+  g->requests_due = true;
+  pump_defer(g->pump, &g->requests);
+}
+
 static void client_hold(struct client *c, struct str body, bool missing)
 {
-  const struct gate_config *config = &c->gate->shared->config;
   struct client_request *r = &c->request;
   struct str id = http1_find(&c->head->headers, S("x-request-id"));
   r->head = c->head;
@@ -396,9 +414,7 @@ static void client_hold(struct client *c, struct str body, bool missing)
   }
   c->keep = c->head->keep_alive;
   c->unread = missing;
-  c->state = CLIENT_HELD;
-  c->deadline_ms = 0;
-  config->on_request(config->ctx, c);
+  client_pass(c);
 }
 
 /* The head's slices point into the buffer: when that moved or grew, they are read anew. */
@@ -451,9 +467,7 @@ static void client_body_done(struct client *c, size_t used)
   c->unread = false;
   c->request.body = strbuf_str(&c->body);
   c->request.body_missing = false;
-  c->state = CLIENT_HELD;
-  c->deadline_ms = 0;
-  c->gate->shared->config.on_request(c->gate->shared->config.ctx, c);
+  client_pass(c);
 }
 
 static size_t client_body_max(const struct client *c)
@@ -567,7 +581,8 @@ static void client_read(struct client *c)
       client_reject(c, Q_HEADERS_BIG, "The header block is larger than 64 KiB.");
       return;
     }
-    ssize_t n = fault_hit() ? (errno = ECONNRESET, -1) : recv(c->io.fd, c->in + c->in_n, c->in_cap - c->in_n, 0);
+    size_t room = c->in_cap - c->in_n;
+    ssize_t n = fault_hit() ? (errno = ECONNRESET, -1) : recv(c->io.fd, c->in + c->in_n, room, 0);
     if(n < 0 && errno == EINTR) continue;
     if(n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       c->readable = false;
@@ -580,7 +595,9 @@ static void client_read(struct client *c)
     if(c->in_n == 0) client_deadline(c, c->gate->shared->config.head_ms);
     else if(c->head) client_deadline(c, c->gate->shared->config.body_ms);
     c->in_n += (size_t)n;
+    if((size_t)n < room && !c->ended) c->readable = false; /* all of it: what comes later is a new edge */
     client_parse(c);
+    if(!c->readable) return;
   }
 }
 
@@ -879,6 +896,7 @@ struct gate *gate_new(struct gate_shared *s, struct pump *p)
   g->shared = s;
   g->pump = p;
   g->pause.fn = gate_resume;
+  g->requests.fn = gate_requests;
   return g;
 }
 
@@ -932,5 +950,6 @@ void gate_destroy(struct gate *g)
     client_free(c);
     if(taker) taker->on_gone(taker);
   }
+  pump_undefer(g->pump, &g->requests);
   mem_free(g);
 }

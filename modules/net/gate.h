@@ -32,6 +32,9 @@ struct gate_config {
   int64_t head_ms, body_ms, idle_ms, stall_ms; /* 0: the defaults above */
   /* (pump) A request is there. May answer at once or pass the client on. */
   void (*on_request)(void *ctx, struct client *c);
+  /* (pump) May be NULL. At the end of each turn in which on_request() was called: whoever takes requests elsewhere wakes somebody
+   * for all of them. */
+  void (*on_requests)(void *ctx);
   /* (any) Writes a complete HTTP answer (head and body) for trouble found by the gate: Q_BAD_REQUEST, Q_SLOW_CLIENT,
    * Q_TOO_BIG, Q_URI_LONG, Q_HEADERS_BIG, Q_OVERLOADED, Q_SHUTDOWN, Q_INTERNAL. The connection closes after it. */
   void (*on_reject)(void *ctx, const struct q_error *e, struct strbuf *out);

@@ -27,15 +27,20 @@ struct pump {
 
   pthread_mutex_t lock; /* guards posted */
   struct pump_task *posted, **posted_end;
-  atomic_bool wake_sent;
+  atomic_bool pending; /* something was posted since the last look */
+  atomic_bool asleep;  /* waiting, or about to: whoever posts must wake it */
 
   struct pump_task *deferred, **deferred_end;
   struct pump_task *running; /* deferred tasks being run in this turn */
 };
 
+/* Of a pump that is awake the flag is enough: it looks before it sleeps. Nobody reads the counter, because every write to it is an
+ * edge of its own. */
 static void pump_wake(struct pump *p)
 {
   uint64_t one = 1;
+  atomic_store(&p->pending, true);
+  if(!atomic_exchange(&p->asleep, false)) return;
   while(write(p->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
@@ -167,15 +172,12 @@ void pump_post(struct pump *p, struct pump_task *t)
   *p->posted_end = t;
   p->posted_end = &t->next;
   pthread_mutex_unlock(&p->lock);
-  if(!atomic_exchange(&p->wake_sent, true)) pump_wake(p);
+  pump_wake(p);
 }
 
 static void pump_run_posted(struct pump *p)
 {
-  if(!atomic_load(&p->wake_sent)) return;
-  uint64_t drain;
-  while(read(p->wake_fd, &drain, sizeof drain) < 0 && errno == EINTR) {}
-  atomic_store(&p->wake_sent, false);
+  if(!atomic_exchange(&p->pending, false)) return;
   pthread_mutex_lock(&p->lock);
   struct pump_task *t = p->posted;
   p->posted = NULL;
@@ -257,7 +259,10 @@ static int pump_wait_ms(const struct pump *p, int max_wait_ms)
 
 void pump_turn(struct pump *p, int max_wait_ms)
 {
-  int n = epoll_wait(p->epoll_fd, p->batch, PUMP_BATCH, pump_wait_ms(p, max_wait_ms));
+  atomic_store(&p->asleep, true);
+  int wait_ms = atomic_load(&p->pending) ? 0 : pump_wait_ms(p, max_wait_ms);
+  int n = epoll_wait(p->epoll_fd, p->batch, PUMP_BATCH, wait_ms);
+  atomic_store(&p->asleep, false);
   p->now_ms = now_mono_ms(p->now);
   atomic_store_explicit(&p->turned_ms, p->now_ms, memory_order_relaxed);
   p->heavy_taken = false;
@@ -281,6 +286,5 @@ void pump_run(struct pump *p)
 void pump_stop(struct pump *p)
 {
   atomic_store(&p->stop, true);
-  atomic_store(&p->wake_sent, true);
   pump_wake(p);
 }

@@ -234,6 +234,48 @@ static void t_posts(void)
   pump_destroy(post_pump);
 }
 
+struct ping {
+  struct pump_task task;
+  struct pump *pump;
+  atomic_int rounds;
+};
+
+static void ping_fn(struct pump_task *t)
+{
+  atomic_fetch_add(&((struct ping *)t)->rounds, 1);
+}
+
+enum { PINGS = 20000 };
+static void *pinger(void *arg)
+{
+  struct ping *p = arg;
+  for(int i = 0; i < PINGS; i++) {
+    while(atomic_load(&p->rounds) < i) {}
+    for(volatile int spin = 0; spin < i % 300; spin++) {} /* at every moment of the pump's falling asleep */
+    pump_post(p->pump, &p->task);
+  }
+  return NULL;
+}
+
+/* One task at a time, posted while the pump is awake, asleep, or between: each finds it, or the pump would sleep its 2 s. */
+static void t_no_wake_is_lost(void)
+{
+  pthread_t t;
+  struct ping p = { { ping_fn, NULL }, pump_new(&now_real), 0 };
+  CHECK_INT(pthread_create(&t, NULL, pinger, &p), 0);
+  int slept = 0;
+  while(atomic_load(&p.rounds) < PINGS && slept < 3) {
+    int64_t from = now_mono_ms(&now_real);
+    int before = atomic_load(&p.rounds);
+    pump_turn(p.pump, 2000);
+    slept += now_mono_ms(&now_real) - from >= 1990 && atomic_load(&p.rounds) - before <= 1;
+  }
+  CHECK_INT(slept, 0);
+  while(atomic_load(&p.rounds) < PINGS) pump_turn(p.pump, 1);
+  pthread_join(t, NULL);
+  pump_destroy(p.pump);
+}
+
 static void *stopper(void *arg)
 {
   usleep(20000);
@@ -326,5 +368,5 @@ static void t_faults(void)
   pump_destroy(NULL);
 }
 
-T_MAIN(T(t_timers), T(t_timer_wakes), T(t_timer_takes_back), T(t_edges), T(t_taken_back_in_batch), T(t_posts),
+T_MAIN(T(t_timers), T(t_timer_wakes), T(t_timer_takes_back), T(t_edges), T(t_taken_back_in_batch), T(t_posts), T(t_no_wake_is_lost),
        T(t_stop_wakes), T(t_deferred), T(t_heavy), T(t_faults))

@@ -10,11 +10,17 @@
 #include "base/mem.h"
 #include "t.h"
 
-struct fix { struct pump *pump; struct gate_shared *shared; struct gate *gate; struct server *server; atomic_int heads, refused; int nap_ms; };
+struct fix { struct pump *pump; struct gate_shared *shared; struct gate *gate; struct server *server; atomic_int heads, refused; int nap_ms, wakes; };
 
 static void on_request(void *ctx, struct client *c)
 {
   server_give(((struct fix *)ctx)->server, c);
+}
+
+static void on_requests(void *ctx)
+{
+  ((struct fix *)ctx)->wakes++;
+  server_wake(((struct fix *)ctx)->server);
 }
 
 static void on_reject(void *ctx, const struct q_error *e, struct strbuf *out)
@@ -38,7 +44,8 @@ static void begin(struct fix *f, int threads)
 {
   *f = (struct fix){ .pump = pump_new(&now_real) };
   struct server_config sc = { .threads = threads, .on_head = on_head, .ctx = f };
-  struct gate_config gc = { .now = &now_real, .body_max = 1 << 20, .bodies_sum_max = 1 << 20, .max_connections = 1000, .on_request = on_request, .on_reject = on_reject, .ctx = f };
+  struct gate_config gc = { .now = &now_real, .body_max = 1 << 20, .bodies_sum_max = 1 << 20, .max_connections = 1000,
+                            .on_request = on_request, .on_requests = on_requests, .on_reject = on_reject, .ctx = f };
   f->shared = gate_shared_new(&gc);
   f->gate = gate_new(f->shared, f->pump);
   f->server = server_new(&sc);
@@ -144,6 +151,29 @@ static void t_more_than_the_queue(void)
   end(&f);
 }
 
+/* What came in one turn is told of once, and one worker that is awake serves what it finds. */
+static void t_one_wake_for_many(void)
+{
+  enum { MANY = 50 };
+  struct fix f;
+  int fds[MANY];
+  char out[4096];
+  begin(&f, 2);
+  for(int i = 0; i < MANY; i++) {
+    fds[i] = client(&f);
+    CHECK(write(fds[i], "GET /x HTTP/1.1\r\nHost: x\r\n\r\n", 28) == 28);
+  }
+  pump_turn(f.pump, 100);
+  CHECK_INT(f.wakes, 1);
+  for(int i = 0; i < MANY; i++) {
+    CHECK_INT(answers(&f, fds[i], 1, out, sizeof out), 1);
+    close(fds[i]);
+  }
+  CHECK_INT(atomic_load(&f.heads), MANY);
+  CHECK_INT(f.wakes, 1);
+  end(&f);
+}
+
 static void t_stop_while_parked(void)
 {
   struct fix f;
@@ -175,7 +205,7 @@ static void t_times(void)
   struct fix f = { .pump = pump_new(&now_real) };
   struct server_config sc = { .threads = 2, .on_head = on_head, .ctx = &f };
   struct gate_config gc = { .now = &now_real, .body_max = 1 << 20, .bodies_sum_max = 1 << 20, .max_connections = 1000, .head_ms = 60, .body_ms = 60, .idle_ms = 60,
-                            .on_request = on_request, .on_reject = on_reject, .ctx = &f };
+                            .on_request = on_request, .on_requests = on_requests, .on_reject = on_reject, .ctx = &f };
   f.shared = gate_shared_new(&gc);
   f.gate = gate_new(f.shared, f.pump);
   f.server = server_new(&sc);
@@ -215,4 +245,4 @@ static void t_no_leak(void)
   CHECK_INT(mem_live(), base);
 }
 
-T_MAIN(T(t_pipelined), T(t_what_civetweb_refuses), T(t_more_than_the_queue), T(t_stop_while_parked), T(t_times), T(t_no_leak))
+T_MAIN(T(t_pipelined), T(t_what_civetweb_refuses), T(t_more_than_the_queue), T(t_one_wake_for_many), T(t_stop_while_parked), T(t_times), T(t_no_leak))
