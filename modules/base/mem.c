@@ -1,9 +1,12 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/spare.h"
 
 /* The test's countdown and the leak counter are the process's, not an app's: two apps share one heap. */
 static atomic_long mem_blocks;           /* lint: ok */
@@ -31,10 +34,17 @@ bool fault_hit(void)
   return true;
 }
 
+static void *mem_get(size_t n)
+{
+  n = spare_round(n);
+  void *p = spare_take(n);
+  return p ? p : malloc(n ? n : 1);
+}
+
 void *mem_alloc(size_t n)
 {
   if(fault_hit()) return NULL;
-  void *p = malloc(n ? n : 1);
+  void *p = mem_get(n);
   if(p) atomic_fetch_add_explicit(&mem_blocks, 1, memory_order_relaxed);
   return p;
 }
@@ -42,7 +52,10 @@ void *mem_alloc(size_t n)
 void *mem_zalloc(size_t n)
 {
   if(fault_hit()) return NULL;
-  void *p = calloc(1, n ? n : 1);
+  size_t size = spare_round(n);
+  void *p = spare_take(size);
+  if(p) memset(p, 0, n);
+  else p = calloc(1, size ? size : 1);
   if(p) atomic_fetch_add_explicit(&mem_blocks, 1, memory_order_relaxed);
   return p;
 }
@@ -51,14 +64,22 @@ void *mem_realloc(void *p, size_t n)
 {
   if(!p) return mem_alloc(n);
   if(fault_hit()) return NULL;
-  return realloc(p, n ? n : 1);
+  size_t have = spare_room(p), want = spare_round(n);
+  if(have && have == want) return p;
+  if(!have && want == n) return realloc(p, n ? n : 1);
+  void *to = mem_get(n);
+  if(!to) return NULL;
+  have = malloc_usable_size(p);
+  memcpy(to, p, have < n ? have : n);
+  if(!spare_put(p)) free(p);
+  return to;
 }
 
 void mem_free(void *p)
 {
   if(!p) return;
   atomic_fetch_sub_explicit(&mem_blocks, 1, memory_order_relaxed);
-  free(p);
+  if(!spare_put(p)) free(p);
 }
 
 char *mem_strndup(const char *p, size_t n)
