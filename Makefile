@@ -13,7 +13,7 @@ MODULES := $(sort $(wildcard modules/*/*.c))
 HEADERS := $(sort $(wildcard modules/*/*.h))
 ALONE   := $(filter-out modules/http/server.c,$(MODULES))
 GEN     := $(B)/gen/roots.inc $(B)/gen/assets.inc $(B)/gen/notices.inc
-INC     := -Imodules -I$(B)/gen -isystem $(DEPS)/bearssl/inc -isystem $(DEPS)/zlib -isystem $(DEPS)/lmdb/libraries/liblmdb
+INC     := -Imodules -I$(B)/gen -isystem $(DEPS)/bearssl/inc -isystem $(DEPS)/zlib -isystem $(DEPS)/lmdb/libraries/liblmdb -isystem $(DEPS)/hiredis
 DEFS    := -D_GNU_SOURCE -DQ2A_VERSION='"$(VERSION)"'
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
 STD     := -std=gnu11
@@ -28,7 +28,9 @@ SERVER_DEFS := -DNDEBUG -DSOCKET_TIMEOUT_QUANTUM=200 -DNO_SSL -DNO_CGI -DNO_FILE
 BEARSSL_C := $(patsubst $(DEPS)/%,%,$(sort $(wildcard $(DEPS)/bearssl/src/*.c $(DEPS)/bearssl/src/*/*.c)))
 ZLIB_C    := $(addprefix zlib/,adler32.c crc32.c deflate.c inflate.c inffast.c inftrees.c trees.c zutil.c compress.c uncompr.c)
 LMDB_C    := $(addprefix lmdb/libraries/liblmdb/,mdb.c midl.c)
-THIRD_C   := $(BEARSSL_C) $(ZLIB_C) $(LMDB_C)
+# Of hiredis only what reads the wire format.
+REDIS_C   := $(addprefix hiredis/,read.c sds.c alloc.c)
+THIRD_C   := $(BEARSSL_C) $(ZLIB_C) $(LMDB_C) $(REDIS_C)
 THIRD_F   := -w -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -I$(DEPS)/bearssl/inc -I$(DEPS)/bearssl/src \
   -I$(DEPS)/zlib -I$(DEPS)/lmdb/libraries/liblmdb -DHAVE_UNISTD_H -DMDB_USE_ROBUST=0
 
@@ -64,8 +66,8 @@ $(MUSL_SPECS): Makefile
 
 $(B)/musl/%.o: $(DEPS)/%.c $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -DNDEBUG $(HARDEN) $(REPRO) $(THIRD_F) $(DEP) -c $< -o $@
-$(B)/musl/libthird.a: $(addprefix $(B)/musl/,$(THIRD_C:.c=.o))
-	@rm -f $@ && ar rcsD $@ $^
+$(B)/musl/libthird.a: $(addprefix $(B)/musl/,$(THIRD_C:.c=.o)) tools/deps.lock
+	@rm -f $@ && ar rcsD $@ $(filter %.o,$^)
 $(B)/musl/server.o: modules/http/server.c $(INL) $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -w $(HARDEN) $(REPRO) $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/musl/unit.o: qwen2api.c $(GEN) $(MUSL_SPECS)
@@ -76,8 +78,8 @@ $(B)/qwen2api: $(B)/musl/unit.o $(B)/musl/server.o $(B)/musl/libthird.a
 # ---- generated code: the tools run on the host ----
 $(B)/host/%.o: $(DEPS)/%.c
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(THIRD_F) $(DEP) -c $< -o $@
-$(B)/host/libthird.a: $(addprefix $(B)/host/,$(THIRD_C:.c=.o))
-	@rm -f $@ && ar rcsD $@ $^
+$(B)/host/libthird.a: $(addprefix $(B)/host/,$(THIRD_C:.c=.o)) tools/deps.lock
+	@rm -f $@ && ar rcsD $@ $(filter %.o,$^)
 $(B)/tools/%: tools/%.c $(B)/host/libthird.a
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(INC) $< $(B)/host/libthird.a -o $@
 CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
@@ -88,7 +90,7 @@ $(B)/gen/assets.inc: $(B)/tools/mkassets $(ASSETS)
 	@mkdir -p $(@D) && $< assets > $@
 $(B)/gen/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt
 	@mkdir -p $(@D) && $< LICENSE tools/notices.txt $(DEPS)/civetweb/LICENSE.md $(DEPS)/bearssl/LICENSE.txt \
-	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE > $@
+	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE $(DEPS)/hiredis/COPYING > $@
 $(B)/fakeqwen: tools/fakeqwen.c $(wildcard tools/fake/*.c) $(B)/host/libthird.a
 	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(INC) $< $(B)/host/libthird.a -o $@
 

@@ -58,6 +58,7 @@
 #include "proto/result_url.c"
 #include "proto/video_task.c"
 #include "proto/multipart.c"
+#include "proto/resp.c"
 #include "proto/images.c"
 #include "proto/qwen_detail.c"
 
@@ -72,12 +73,14 @@
 #include "net/conn.c"
 #include "net/httpc.c"
 #include "net/gate.c"
+#include "net/redis.c"
 
 #include "domain/dotenv.c"
 #include "domain/config_table.c"
 #include "domain/config.c"
 #include "domain/store_mem.c"
 #include "domain/store_lmdb.c"
+#include "domain/store_redis.c"
 #include "domain/seal.c"
 #include "domain/keys.c"
 #include "domain/account.c"

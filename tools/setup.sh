@@ -27,6 +27,7 @@ if [ "$want" != run ]; then
   need nodejs have node
   need npm have npm
   need clang have clang
+  need redis-server have redis-server
 fi
 if [ "$want" = bench ]; then
   need nginx-light have nginx

@@ -22,6 +22,7 @@ enum {
   APP_FETCH_THREADS = 64,   /* threads that do nothing are not there */
   APP_UPLOAD_THREADS = 32,
   APP_STUCK_MS = 5000,
+  APP_REDIS_MS = 30 * 1000, /* how long an unreachable server is tried at start */
   APP_TIDY_MS = 3000        /* how long the end waits for stops and deletions */
 };
 
@@ -125,8 +126,9 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   bool stale = false;
   a->store = parts->store;
   if(!a->store && c->data_save_mode == SAVE_REDIS) {
-    *exit_code = 69;
-    return status_fail(e, Q_STORE, "DATA_SAVE_MODE", "DATA_SAVE_MODE=redis is not part of this version; use file or none.");
+    struct store_redis_want w = { a->net, a->now, a->log, str_z(c->redis_url), APP_REDIS_MS };
+    a->store = store_redis_open(&w, e, exit_code);
+    if(!a->store) return Q_STORE;
   }
   if(!a->store && c->data_save_mode != SAVE_NONE) {
     a->store = store_lmdb_open(c->data_dir, e, exit_code);
@@ -220,9 +222,12 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
+  if(!st) {
+    st = app_open_net(a, parts, e, exit_code); /* the store may be a server */
+    if(st) store_close(parts->store);
+  }
   if(!st) st = app_open_store(a, parts, e, exit_code);
   if(!st) st = videos_load(a->videos, e);
-  if(!st) st = app_open_net(a, parts, e, exit_code);
   if(!st) {
     a->keys = keys_open(a->store, a->config, a->made_key, e);
     if(!a->keys) st = e->st;
@@ -414,7 +419,6 @@ void app_destroy(struct app *a)
   videos_destroy(a->videos);
   login_destroy(a->login);
   responses_destroy(a->responses);
-  net_destroy(a->net);
   keys_destroy(a->keys);
   app_count_leases(a);
   pool_destroy(a->pool);
@@ -422,6 +426,7 @@ void app_destroy(struct app *a)
   settings_destroy(a->settings);
   seal_destroy(a->seal);
   store_close(a->store);
+  net_destroy(a->net);
   gate_shared_destroy(a->gates);
   models_unref(a->models);
   config_unref(a->config);

@@ -25,11 +25,12 @@ static enum q_status keys_salt(struct store *s, unsigned char salt[KEYS_SALT])
   enum q_status st = store_get(s, S("meta/keysalt"), &v);
   if(st == Q_NOT_FOUND) {
     crypt_random(salt, KEYS_SALT);
-    st = store_put(s, S("meta/keysalt"), str_of((char *)salt, KEYS_SALT));
-  } else if(!st) {
-    if(v.n == KEYS_SALT) memcpy(salt, v.p, KEYS_SALT);
-    else st = Q_STORE;
+    st = store_claim(s, S("meta/keysalt"), str_of((char *)salt, KEYS_SALT));
+    strbuf_clear(&v);
+    if(!st) st = store_get(s, S("meta/keysalt"), &v); /* another gateway of the same store may have been faster */
   }
+  if(!st && v.n == KEYS_SALT) memcpy(salt, v.p, KEYS_SALT);
+  else if(!st) st = Q_STORE;
   strbuf_free(&v);
   return st;
 }

@@ -63,11 +63,12 @@ static enum q_status seal_salt(struct store *store, unsigned char salt[SEAL_SALT
   *fresh = st == Q_NOT_FOUND;
   if(*fresh) {
     crypt_random(salt, SEAL_SALT);
-    st = store_put(store, S("meta/salt"), str_of((char *)salt, SEAL_SALT));
-  } else if(!st) {
-    if(v.n == SEAL_SALT) memcpy(salt, v.p, SEAL_SALT);
-    else st = Q_STORE;
+    st = store_claim(store, S("meta/salt"), str_of((char *)salt, SEAL_SALT));
+    strbuf_clear(&v);
+    if(!st) st = store_get(store, S("meta/salt"), &v); /* another gateway of the same store may have been faster */
   }
+  if(!st && v.n == SEAL_SALT) memcpy(salt, v.p, SEAL_SALT);
+  else if(!st) st = Q_STORE;
   strbuf_free(&v);
   return st;
 }
@@ -128,9 +129,13 @@ struct seal *seal_open(struct store *store, const struct config *c, bool *stale,
     s->n++;
   }
   if(!st && s->n == 0) {
-    if(store->ops->lasting) st = seal_file_key(c->data_dir, fresh, raw, e, exit_code);
+    if(c->data_save_mode == SAVE_REDIS && c->api_key.n) { /* a key file is neither shared nor lasting there */
+      crypt_hkdf(str_z(c->api_key.v[0]), str_of((char *)salt, SEAL_SALT), S("qwen2api seal"), s->keys[s->n++], CRYPT_KEY);
+    } else if(c->data_save_mode == SAVE_REDIS) {
+      st = seal_refuse(e, exit_code, 78, "DATA_SAVE_MODE=redis needs SECRET_KEY or API_KEY: with one of them the stored secrets are sealed.");
+    } else if(store->ops->lasting) st = seal_file_key(c->data_dir, fresh, raw, e, exit_code);
     else crypt_random(raw, sizeof raw);
-    if(!st) crypt_hkdf(str_of((char *)raw, sizeof raw), str_of((char *)salt, SEAL_SALT), S("qwen2api seal"), s->keys[s->n++], CRYPT_KEY);
+    if(!st && !s->n) crypt_hkdf(str_of((char *)raw, sizeof raw), str_of((char *)salt, SEAL_SALT), S("qwen2api seal"), s->keys[s->n++], CRYPT_KEY);
     crypt_wipe(raw, sizeof raw);
   }
   if(!st) st = seal_check(s, store, stale, e, exit_code);

@@ -17,6 +17,7 @@ enum { STORE_FORMAT = 1, STORE_KEY_MAX = 500 };
 struct store_lmdb {
   struct store store;
   pthread_rwlock_t lock; /* written only while the map grows, when no transaction may run */
+  pthread_mutex_t counting;
   MDB_env *env;
   MDB_dbi dbi;
   int lock_fd;
@@ -102,11 +103,40 @@ static enum q_status store_lmdb_commit(struct store *s, const struct store_op *o
   }
 }
 
+/* Reads and commits; counting is one at a time, so that none is lost in between. */
+static enum q_status store_lmdb_incr(struct store *s, struct store_delta *v, int n)
+{
+  struct store_lmdb *m = (struct store_lmdb *)s;
+  struct store_op *ops = mem_zalloc(sizeof *ops * (size_t)(n ? n : 1));
+  char (*text)[24] = mem_zalloc(sizeof *text * (size_t)(n ? n : 1));
+  enum q_status st = ops && text ? Q_OK : Q_STORE;
+  pthread_mutex_lock(&m->counting);
+  for(int i = 0; i < n && !st; i++) {
+    struct strbuf old = STRBUF(64);
+    int k = i - 1;
+    while(k >= 0 && !str_eq(v[k].key, v[i].key)) k--; /* twice in one call */
+    v[i].total = k >= 0 ? v[k].total : 0;
+    if(k < 0) st = store_lmdb_get(s, v[i].key, &old);
+    if(st == Q_NOT_FOUND) st = Q_OK;
+    else if(!st && old.n) (void)str_int(strbuf_str(&old), &v[i].total);
+    strbuf_free(&old);
+    v[i].total += v[i].by;
+    snprintf(text[i], sizeof text[i], "%lld", (long long)v[i].total);
+    ops[i] = (struct store_op){ .key = v[i].key, .value = str_z(text[i]) };
+  }
+  if(!st) st = store_lmdb_commit(s, ops, n);
+  pthread_mutex_unlock(&m->counting);
+  mem_free(ops);
+  mem_free(text);
+  return st;
+}
+
 static void store_lmdb_close(struct store *s)
 {
   struct store_lmdb *m = (struct store_lmdb *)s;
   if(m->env) mdb_env_close(m->env);
   if(m->lock_fd >= 0) close(m->lock_fd);
+  pthread_mutex_destroy(&m->counting);
   pthread_rwlock_destroy(&m->lock);
   mem_free(m);
 }
@@ -137,7 +167,8 @@ static enum q_status store_lmdb_format(struct store_lmdb *m, const char *dir, st
 
 struct store *store_lmdb_open(const char *dir, struct q_error *e, int *exit_code)
 {
-  static const struct store_ops ops = { "file", true, store_lmdb_get, store_lmdb_scan, store_lmdb_commit, store_lmdb_close };
+  static const struct store_ops ops = { "file", true, store_lmdb_get, store_lmdb_scan, store_lmdb_commit, store_lmdb_close,
+                                        .incr = store_lmdb_incr };
   char path[4096];
   struct store_lmdb *m = mem_zalloc(sizeof *m);
   MDB_txn *txn = NULL;
@@ -151,6 +182,7 @@ struct store *store_lmdb_open(const char *dir, struct q_error *e, int *exit_code
   m->map = STORE_MAP_FIRST;
   m->lock_fd = -1;
   pthread_rwlock_init(&m->lock, NULL);
+  pthread_mutex_init(&m->counting, NULL);
   if(mkdir(dir, 0700) != 0 && errno != EEXIST) st = store_lmdb_refuse(e, exit_code, 73, dir, "cannot be made.");
   snprintf(path, sizeof path, "%s/qwen2api.mdb", dir);
   if(!st) {

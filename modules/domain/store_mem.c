@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "domain/store.h"
@@ -8,7 +9,7 @@ struct store_mem_entry { char *key, *value; size_t key_n, value_n; };
 
 struct store_mem {
   struct store store;
-  pthread_mutex_t lock;
+  pthread_mutex_t lock, counting;
   struct store_mem_entry *v;
   size_t n, cap;
 };
@@ -117,6 +118,34 @@ static enum q_status store_mem_commit(struct store *s, const struct store_op *op
   return st;
 }
 
+/* The new values are written first and committed together; counting is one at a time, so that none is lost in between. */
+static enum q_status store_mem_incr(struct store *s, struct store_delta *v, int n)
+{
+  struct store_mem *m = (struct store_mem *)s;
+  struct store_op *ops = mem_zalloc(sizeof *ops * (size_t)(n ? n : 1));
+  char (*text)[24] = mem_zalloc(sizeof *text * (size_t)(n ? n : 1));
+  enum q_status st = ops && text ? Q_OK : Q_STORE;
+  pthread_mutex_lock(&m->counting);
+  for(int i = 0; i < n && !st; i++) {
+    struct strbuf old = STRBUF(64);
+    int k = i - 1;
+    while(k >= 0 && !str_eq(v[k].key, v[i].key)) k--; /* twice in one call */
+    v[i].total = k >= 0 ? v[k].total : 0;
+    if(k < 0) st = store_mem_get(s, v[i].key, &old);
+    if(st == Q_NOT_FOUND) st = Q_OK;
+    else if(!st && old.n) (void)str_int(strbuf_str(&old), &v[i].total);
+    strbuf_free(&old);
+    v[i].total += v[i].by;
+    snprintf(text[i], sizeof text[i], "%lld", (long long)v[i].total);
+    ops[i] = (struct store_op){ .key = v[i].key, .value = str_z(text[i]) };
+  }
+  if(!st) st = store_mem_commit(s, ops, n);
+  pthread_mutex_unlock(&m->counting);
+  mem_free(ops);
+  mem_free(text);
+  return st;
+}
+
 static void store_mem_close(struct store *s)
 {
   struct store_mem *m = (struct store_mem *)s;
@@ -125,16 +154,19 @@ static void store_mem_close(struct store *s)
     mem_free(m->v[i].value);
   }
   mem_free(m->v);
+  pthread_mutex_destroy(&m->counting);
   pthread_mutex_destroy(&m->lock);
   mem_free(m);
 }
 
 struct store *store_mem_new(void)
 {
-  static const struct store_ops ops = { "memory", false, store_mem_get, store_mem_scan, store_mem_commit, store_mem_close };
+  static const struct store_ops ops = { "memory", false, store_mem_get, store_mem_scan, store_mem_commit, store_mem_close,
+                                        .incr = store_mem_incr };
   struct store_mem *m = mem_zalloc(sizeof *m);
   if(!m) return NULL;
   m->store.ops = &ops;
   pthread_mutex_init(&m->lock, NULL);
+  pthread_mutex_init(&m->counting, NULL);
   return &m->store;
 }

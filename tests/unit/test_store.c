@@ -8,15 +8,26 @@
 #include "base/mem.h"
 #include "domain/keys.h"
 #include "domain/seal.h"
+#include "redis.h"
 #include "t.h"
 
 static char dir[64];
 
-static struct store *open_store(bool file)
+enum { MEMORY, FILE_, REDIS_ };
+
+static struct store *open_store(int kind)
 {
   struct q_error e = Q_ERROR_NONE;
   int code = 0;
-  if(!file) return store_mem_new();
+  if(kind == MEMORY) return store_mem_new();
+  if(kind == REDIS_) {
+    char url[64];
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d/3", redis_port);
+    struct store_redis_want w = { .net = redis_net, .now = &now_real, .url = str_z(url) };
+    struct store *r = store_redis_open(&w, &e, &code);
+    if(!r) T_FAIL("%s", e.msg);
+    return r;
+  }
   if(!dir[0]) {
     snprintf(dir, sizeof dir, "/tmp/q2a-store-XXXXXX");
     CHECK(mkdtemp(dir) != NULL);
@@ -57,10 +68,19 @@ static void value_is(struct store *s, struct str key, const char *want)
   strbuf_free(&v);
 }
 
+static bool has(struct store *s, struct str key)
+{
+  struct strbuf v = STRBUF(64);
+  enum q_status st = store_get(s, key, &v);
+  strbuf_free(&v);
+  return st == Q_OK;
+}
+
 static void t_both(void)
 {
-  for(int file = 0; file < 2; file++) {
-    struct store *s = open_store(file);
+  redis_start(NULL);
+  for(int kind = MEMORY; kind <= REDIS_; kind++) {
+    struct store *s = open_store(kind);
     struct strbuf b = STRBUF(1000);
     t_row = s->ops->name;
     value_is(s, S("a/1"), NULL);
@@ -86,24 +106,36 @@ static void t_both(void)
       fault_arm(n, true);
       enum q_status st = s->ops->commit(s, two, 2);
       bool hit = fault_disarm();
-      if(st) value_is(s, S("f/1"), NULL), value_is(s, S("f/2"), NULL);
+      if(st && kind != REDIS_) value_is(s, S("f/1"), NULL), value_is(s, S("f/2"), NULL);
+      if(st && kind == REDIS_) CHECK_INT(has(s, S("f/1")), has(s, S("f/2"))); /* the answer may be lost, halves are not */
       if(!hit) break;
     }
     value_is(s, S("f/2"), "y");
+    struct store_delta d[] = { { S("use/a"), 5, 0 }, { S("use/b"), -1, 0 }, { S("use/a"), 2, 0 } };
+    CHECK_INT(store_incr(s, d, 3), Q_OK);
+    CHECK_INT(d[2].total, 7);
+    CHECK_INT(store_incr(s, d, 2), Q_OK);
+    CHECK_INT(d[0].total, 12);
+    CHECK_INT(d[1].total, -2);
+    value_is(s, S("use/a"), "12");
+    strbuf_clear(&b);
+    CHECK_INT(s->ops->scan(s, S("use/"), collect, &b), Q_OK);
+    CHECK_STR(strbuf_str(&b), S("use/a=12 use/b=-2 "));
     store_close(s);
     strbuf_free(&b);
-    if(file) { /* reopened: still there */
-      s = open_store(true);
+    if(kind != MEMORY) { /* reopened: still there */
+      s = open_store(kind);
       value_is(s, S("a/2"), "two");
       store_close(s);
-      wipe();
+      if(kind == FILE_) wipe();
     }
   }
+  redis_end();
 }
 
 static void t_only_one(void)
 {
-  struct store *s = open_store(true);
+  struct store *s = open_store(FILE_);
   struct q_error e = Q_ERROR_NONE;
   int code = 0;
   CHECK(store_lmdb_open(dir, &e, &code) == NULL);
@@ -123,7 +155,7 @@ static void t_damaged(void)
   struct q_error e = Q_ERROR_NONE;
   int code = 0;
   char path[128];
-  store_close(open_store(true));
+  store_close(open_store(FILE_));
   snprintf(path, sizeof path, "%s/qwen2api.mdb", dir);
   FILE *f = fopen(path, "r+");
   for(int i = 0; i < 8192; i++) fputc('x', f);
@@ -139,11 +171,11 @@ static void t_kill(void)
   int rounds = t_torture() ? 200 : 10, acknowledged = 0;
   for(int round = 0; round < rounds; round++) {
     int fds[2], last = -1, got;
-    store_close(open_store(true)); /* makes the folder before the fork */
+    store_close(open_store(FILE_)); /* makes the folder before the fork */
     CHECK(pipe(fds) == 0);
     pid_t child = fork();
     if(child == 0) {
-      struct store *s = open_store(true);
+      struct store *s = open_store(FILE_);
       for(int i = 0; s; i++) {
         char key[32];
         snprintf(key, sizeof key, "n/%08d", i);
@@ -158,7 +190,7 @@ static void t_kill(void)
     }
     close(fds[0]);
     waitpid(child, NULL, 0);
-    struct store *s = open_store(true);
+    struct store *s = open_store(FILE_);
     for(int i = 0; i <= last; i++) {
       char key[32];
       snprintf(key, sizeof key, "n/%08d", i);
@@ -189,7 +221,7 @@ static struct config *settings(const char *secret, const char *keys)
 
 static void t_seal(void)
 {
-  struct store *s = open_store(true);
+  struct store *s = open_store(FILE_);
   struct strbuf sealed = STRBUF(1000), plain = STRBUF(1000);
   struct q_error e = Q_ERROR_NONE;
   bool stale;
@@ -215,7 +247,7 @@ static void t_seal(void)
   store_close(s);
   wipe();
 
-  s = open_store(true);
+  s = open_store(FILE_);
   c = settings("old-secret-old-secret", "");
   k = seal_open(s, c, &stale, &e, &code);
   seal_destroy(k);
@@ -237,7 +269,7 @@ static void t_seal(void)
 
 static void t_keys(void)
 {
-  struct store *s = open_store(true);
+  struct store *s = open_store(FILE_);
   struct q_error e = Q_ERROR_NONE;
   char made[KEYS_TEXT], again[KEYS_TEXT], masked[64];
   struct config *c = settings("", "sk-first,sk-second, sk-first ");
