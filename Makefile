@@ -1,6 +1,7 @@
 # qwen2api - one static binary. `make run` builds and starts it; `make help` lists the rest.
 VERSION := 0.1.0
 SHELL   := /bin/sh
+COMMA   := ,
 B       := build
 DEPS    := $(B)/deps
 ARCH    := $(shell uname -m)
@@ -104,7 +105,9 @@ $(B)/check/libq2a.a: $(addprefix $(B)/check/,$(MODULES:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 $(B)/check/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/check/libq2a.a $(B)/host/libthird.a
-	@$(CC_HOST) $(STD) $(SAN) $(WARN) -Werror -Itests $(DEFS) $(INC) $< $(B)/check/libq2a.a $(B)/host/libthird.a -lpthread -o $@
+	@$(CC_HOST) $(STD) $(SAN) $(WARN) -Werror -Itests $(DEFS) $(INC) $< $(B)/check/libq2a.a $(B)/host/libthird.a -lpthread $(WRAP) -o $@
+# Sees, fails and recalls what LMDB asks of the disk.
+$(B)/check/test_store_power $(B)/unit/test_store_power: WRAP := $(foreach f,pwrite writev fdatasync fsync rename,-Wl$(COMMA)--wrap=$(f))
 $(foreach t,test_upload test_fetch,$(B)/check/$(t) $(B)/unit/$(t)): | $(B)/fakeqwen
 # The same tests against the one unit, as it is released but for main().
 $(B)/unit/unit.o: qwen2api.c $(GEN)
@@ -112,7 +115,7 @@ $(B)/unit/unit.o: qwen2api.c $(GEN)
 $(B)/unit/server.o: modules/http/server.c $(INL)
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g -w $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/unit/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a
-	@$(CC_HOST) $(STD) -O1 -g $(WARN) -Itests $(DEFS) $(INC) $< $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a -lpthread -o $@
+	@$(CC_HOST) $(STD) -O1 -g $(WARN) -Itests $(DEFS) $(INC) $< $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a -lpthread $(WRAP) -o $@
 
 CHECK_BIN := $(patsubst tests/unit/%.c,$(B)/check/%,$(UNIT))
 UNIT_BIN  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT))

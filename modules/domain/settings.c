@@ -262,7 +262,7 @@ enum q_status settings_write(struct app *a, const struct settings_change *v, int
   }
   if(!st) {
     st = settings_commit(a, v, n);
-    if(st) status_fail(e, st, NULL, "The settings could not be written to the store; nothing was changed.");
+    if(st) status_fail(e, st, NULL, "The settings could not be written. %s", store_trouble(a->store));
   }
   if(!st) app_set_config(a, c);
   else config_unref(c);

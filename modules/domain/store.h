@@ -46,6 +46,7 @@ struct store_ops {
   void (*unlock)(struct store *s, struct str name, const char token[33]);
   enum q_status (*watch)(struct store *s, const struct store_watch *w); /* once */
   bool (*up)(struct store *s);
+  const char *(*trouble)(struct store *s); /* why the last commit failed and what to do: a constant */
 };
 
 static inline enum q_status store_get(struct store *s, struct str key, struct strbuf *value) { return s->ops->get(s, key, value); }
@@ -61,11 +62,22 @@ static inline enum q_status store_claim(struct store *s, struct str key, struct 
 static inline enum q_status store_incr(struct store *s, struct store_delta *v, int n) { return s->ops->incr(s, v, n); }
 static inline bool store_shared(const struct store *s) { return s->ops->watch != NULL; }
 static inline bool store_up(struct store *s) { return !s->ops->up || s->ops->up(s); }
+static inline const char *store_trouble(struct store *s)
+{
+  return s->ops->trouble ? s->ops->trouble(s) : "The store did not take the write: nothing was changed.";
+}
 static inline void store_close(struct store *s) { if(s) s->ops->close(s); }
 
 struct store *store_mem_new(void) Q_MUST_USE;
 /* DIR/qwen2api.mdb. Trouble: *e with words, *exit_code as the process should end (69 in use, 65 newer or damaged, 73). */
 struct store *store_lmdb_open(const char *dir, struct q_error *e, int *exit_code) Q_MUST_USE;
+
+/* Lifts a store by one format, through get, scan and commit, which all work in the one transaction of the upgrade. A scan's
+ * callback must not commit: collect first. */
+typedef enum q_status (*store_step)(struct store *s);
+/* As store_lmdb_open() for a program whose format is n + 1: steps[i] lifts format i + 1. An older store is copied to
+ * qwen2api.mdb.v<format>.bak first. For tests; store_lmdb_open() has this version's steps. */
+struct store *store_lmdb_open_steps(const char *dir, const store_step *steps, int n, struct q_error *e, int *exit_code) Q_MUST_USE;
 
 struct net;
 struct now;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,18 +11,26 @@
 #include "base/mem.h"
 #include "domain/store.h"
 
-enum { STORE_FORMAT = 1, STORE_KEY_MAX = 500 };
+/* Power loss. A commit writes its pages beside those in use, fdatasync()s the file, which covers its length too, and only
+ * then writes the 512 bytes that name the new root, through a descriptor with O_DSYNC. So the file is whole at any moment
+ * from the first commit on. What is before it is ours: a new file is made under another name and renamed when its first
+ * record is on the disk, and the folder is synced, so that the name lasts as long as what was acknowledged under it. */
+
+enum { STORE_KEY_MAX = 500, STORE_PATH = 4096 };
 #define STORE_MAP_FIRST ((size_t)16 << 20) /* address space, not memory; grows when full */
 #define STORE_MAP_MAX ((size_t)1 << 36)
 
 struct store_lmdb {
   struct store store;
-  pthread_rwlock_t lock; /* written only while the map grows, when no transaction may run */
+  pthread_rwlock_t lock; /* written only while the map changes, when no transaction may run */
   pthread_mutex_t counting;
-  MDB_env *env;
+  MDB_env *env;          /* NULL only while it could not be opened again */
   MDB_dbi dbi;
+  MDB_txn *all;          /* an upgrade is under way: everything happens in this one */
   int lock_fd;
   size_t map;
+  atomic_int failed;     /* what the last commit that failed got */
+  char path[STORE_PATH];
 };
 
 static MDB_val store_lmdb_val(struct str s)
@@ -34,6 +43,20 @@ static struct str store_lmdb_str(MDB_val v)
   return str_of(v.mv_data, v.mv_size);
 }
 
+/* ---- transactions ---- */
+
+static int store_lmdb_begin(struct store_lmdb *m, unsigned flags, MDB_txn **txn)
+{
+  *txn = m->all;
+  if(m->all) return 0;
+  return m->env ? mdb_txn_begin(m->env, NULL, flags, txn) : MDB_PANIC;
+}
+
+static void store_lmdb_drop(struct store_lmdb *m, MDB_txn *txn)
+{
+  if(txn && txn != m->all) mdb_txn_abort(txn);
+}
+
 static enum q_status store_lmdb_get(struct store *s, struct str key, struct strbuf *value)
 {
   struct store_lmdb *m = (struct store_lmdb *)s;
@@ -41,10 +64,10 @@ static enum q_status store_lmdb_get(struct store *s, struct str key, struct strb
   MDB_val k = store_lmdb_val(key), v;
   if(fault_hit()) return Q_STORE;
   pthread_rwlock_rdlock(&m->lock);
-  int rc = mdb_txn_begin(m->env, NULL, MDB_RDONLY, &txn);
+  int rc = store_lmdb_begin(m, MDB_RDONLY, &txn);
   if(!rc) rc = mdb_get(txn, m->dbi, &k, &v);
   if(!rc) strbuf_adds(value, store_lmdb_str(v)); /* copied before the transaction ends */
-  if(txn) mdb_txn_abort(txn);
+  store_lmdb_drop(m, txn);
   pthread_rwlock_unlock(&m->lock);
   return rc == MDB_NOTFOUND ? Q_NOT_FOUND : rc ? Q_STORE : value->err;
 }
@@ -57,13 +80,13 @@ static enum q_status store_lmdb_scan(struct store *s, struct str prefix, bool (*
   MDB_val k = store_lmdb_val(prefix), v;
   if(fault_hit()) return Q_STORE;
   pthread_rwlock_rdlock(&m->lock);
-  int rc = mdb_txn_begin(m->env, NULL, MDB_RDONLY, &txn);
+  int rc = store_lmdb_begin(m, MDB_RDONLY, &txn);
   if(!rc) rc = mdb_cursor_open(txn, m->dbi, &cursor);
-  if(!rc) rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+  if(!rc) rc = mdb_cursor_get(cursor, &k, &v, prefix.n ? MDB_SET_RANGE : MDB_FIRST);
   while(!rc && str_starts(store_lmdb_str(k), prefix) && fn(ctx, store_lmdb_str(k), store_lmdb_str(v)))
     rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
   if(cursor) mdb_cursor_close(cursor);
-  if(txn) mdb_txn_abort(txn);
+  store_lmdb_drop(m, txn);
   pthread_rwlock_unlock(&m->lock);
   return rc && rc != MDB_NOTFOUND ? Q_STORE : Q_OK;
 }
@@ -71,7 +94,7 @@ static enum q_status store_lmdb_scan(struct store *s, struct str prefix, bool (*
 static int store_lmdb_try(struct store_lmdb *m, const struct store_op *ops, int n)
 {
   MDB_txn *txn;
-  int rc = mdb_txn_begin(m->env, NULL, 0, &txn);
+  int rc = store_lmdb_begin(m, 0, &txn);
   if(rc) return rc;
   for(int i = 0; i < n && !rc; i++) {
     MDB_val k = store_lmdb_val(ops[i].key), v = store_lmdb_val(ops[i].value);
@@ -80,26 +103,74 @@ static int store_lmdb_try(struct store_lmdb *m, const struct store_op *ops, int 
     else rc = mdb_put(txn, m->dbi, &k, &v, 0);
     if(ops[i].del && rc == MDB_NOTFOUND) rc = 0;
   }
-  if(!rc) return mdb_txn_commit(txn);
-  mdb_txn_abort(txn);
+  if(!rc && !m->all) return mdb_txn_commit(txn);
+  store_lmdb_drop(m, txn);
   return rc;
+}
+
+/* ---- the environment ---- */
+
+static int store_lmdb_env(struct store_lmdb *m, const char *path)
+{
+  MDB_txn *txn = NULL;
+  struct stat file;
+  if(stat(path, &file) == 0)
+    while(m->map < (size_t)file.st_size * 2 && m->map < STORE_MAP_MAX) m->map *= 2;
+  int rc = mdb_env_create(&m->env);
+  if(!rc) rc = mdb_env_set_mapsize(m->env, m->map);
+  if(!rc) rc = mdb_env_open(m->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
+  if(!rc) rc = mdb_txn_begin(m->env, NULL, 0, &txn);
+  if(!rc) rc = mdb_dbi_open(txn, NULL, 0, &m->dbi);
+  if(!rc) rc = mdb_txn_commit(txn);
+  else if(txn) mdb_txn_abort(txn);
+  if(rc && m->env) {
+    mdb_env_close(m->env);
+    m->env = NULL;
+  }
+  return rc;
+}
+
+/* With the lock written: a larger map, or, after a failed write of a root, which LMDB does not go on from, all anew. */
+static bool store_lmdb_mend(struct store_lmdb *m, int rc, size_t map)
+{
+  bool ok = false;
+  pthread_rwlock_wrlock(&m->lock);
+  if(rc == MDB_MAP_FULL) {
+    if(m->map == map && m->env && mdb_env_set_mapsize(m->env, map * 2) == 0) m->map = map * 2;
+    ok = m->map > map;
+  } else {
+    if(m->env) mdb_env_close(m->env);
+    m->env = NULL;
+    ok = store_lmdb_env(m, m->path) == 0;
+  }
+  pthread_rwlock_unlock(&m->lock);
+  return ok;
+}
+
+static bool store_lmdb_stuck(struct store_lmdb *m)
+{
+  MDB_txn *txn = NULL;
+  int rc = store_lmdb_begin(m, MDB_RDONLY, &txn);
+  store_lmdb_drop(m, txn);
+  return rc == MDB_PANIC;
 }
 
 static enum q_status store_lmdb_commit(struct store *s, const struct store_op *ops, int n)
 {
   struct store_lmdb *m = (struct store_lmdb *)s;
   if(fault_hit()) return Q_STORE;
-  for(;;) {
+  for(bool mended = false;; mended = true) {
     pthread_rwlock_rdlock(&m->lock);
     size_t map = m->map;
     int rc = store_lmdb_try(m, ops, n);
+    bool stuck = rc && rc != MDB_MAP_FULL && store_lmdb_stuck(m);
     pthread_rwlock_unlock(&m->lock);
-    if(rc != MDB_MAP_FULL || map >= STORE_MAP_MAX) return rc ? Q_STORE : Q_OK;
-    pthread_rwlock_wrlock(&m->lock);
-    if(m->map == map && mdb_env_set_mapsize(m->env, map * 2) == 0) m->map = map * 2;
-    bool grown = m->map > map;
-    pthread_rwlock_unlock(&m->lock);
-    if(!grown) return Q_STORE;
+    if(!rc) return Q_OK;
+    if(rc != MDB_PANIC) atomic_store(&m->failed, rc);
+    if(m->all || (mended && rc == MDB_PANIC) || (rc == MDB_MAP_FULL && map >= STORE_MAP_MAX)) return Q_STORE;
+    bool again = rc == MDB_MAP_FULL || rc == MDB_PANIC;
+    if((again || stuck) && !store_lmdb_mend(m, stuck ? MDB_PANIC : rc, map)) return Q_STORE;
+    if(!again) return Q_STORE;
   }
 }
 
@@ -131,6 +202,18 @@ static enum q_status store_lmdb_incr(struct store *s, struct store_delta *v, int
   return st;
 }
 
+static const char *store_lmdb_trouble(struct store *s)
+{
+  switch(atomic_load(&((struct store_lmdb *)s)->failed)) {
+  case ENOSPC: case EDQUOT: case EFBIG: case MDB_MAP_FULL:
+    return "The disk of DATA_DIR is full: nothing was changed. Make room there and repeat the request; no restart is needed.";
+  case EROFS: case EACCES: case EPERM: return "DATA_DIR can no longer be written: nothing was changed. Check its file system and owner.";
+  case EIO: return "The disk of DATA_DIR reports an error: nothing was changed. Check the disk.";
+  case MDB_BAD_VALSIZE: return "A name is too long for the store: nothing was changed.";
+  default: return "The store in DATA_DIR did not take the write: nothing was changed.";
+  }
+}
+
 static void store_lmdb_close(struct store *s)
 {
   struct store_lmdb *m = (struct store_lmdb *)s;
@@ -141,38 +224,137 @@ static void store_lmdb_close(struct store *s)
   mem_free(m);
 }
 
-static enum q_status store_lmdb_refuse(struct q_error *e, int *exit_code, int code, const char *dir, const char *why)
+/* ---- opening ---- */
+
+struct store_lmdb_door { const char *dir; const store_step *steps; int format; struct q_error *e; int *exit_code; };
+
+static enum q_status store_lmdb_refuse(const struct store_lmdb_door *d, int code, const char *why)
 {
-  *exit_code = code;
-  return status_fail(e, Q_STORE, "DATA_DIR", "The data directory %.200s %s", dir, why);
+  *d->exit_code = code;
+  return status_fail(d->e, Q_STORE, "DATA_DIR", "The data directory %.200s %s", d->dir, why);
 }
 
-/* The format's number is a record of its own: an older one is none, a newer one is refused. */
-static enum q_status store_lmdb_format(struct store_lmdb *m, const char *dir, struct q_error *e, int *exit_code)
+static enum q_status store_lmdb_damaged(const struct store_lmdb_door *d)
+{
+  return store_lmdb_refuse(d, 65, "holds a damaged qwen2api.mdb. Restore a backup, or move the file away to start anew.");
+}
+
+static enum q_status store_lmdb_env_trouble(const struct store_lmdb_door *d, int rc)
+{
+  bool damaged = rc == MDB_INVALID || rc == MDB_CORRUPTED || rc == MDB_VERSION_MISMATCH || rc == MDB_PAGE_NOTFOUND || rc == MDB_PANIC;
+  if(damaged) return store_lmdb_damaged(d);
+  if(rc == ENOSPC || rc == EDQUOT || rc == EFBIG) return store_lmdb_refuse(d, 73, "cannot be written: its disk is full. Make room there.");
+  return store_lmdb_refuse(d, rc == ENOMEM ? 1 : 73, mdb_strerror(rc));
+}
+
+static bool store_lmdb_sync(const char *path)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && fsync(fd) == 0;
+  if(fd >= 0) close(fd);
+  return ok;
+}
+
+static enum q_status store_lmdb_put_format(struct store_lmdb *m, int format)
+{
+  char text[16];
+  snprintf(text, sizeof text, "%d", format);
+  return store_put(&m->store, S("meta/format"), str_z(text));
+}
+
+/* A new file appears under its name when its first record is on the disk: a crash leaves either none or a whole one. */
+static enum q_status store_lmdb_make(struct store_lmdb *m, const struct store_lmdb_door *d)
+{
+  char part[STORE_PATH + 16], lock[STORE_PATH + 32];
+  snprintf(part, sizeof part, "%s.new", m->path);
+  snprintf(lock, sizeof lock, "%s-lock", part);
+  unlink(part);
+  unlink(lock);
+  int rc = store_lmdb_env(m, part);
+  if(!rc && store_lmdb_put_format(m, d->format)) rc = atomic_load(&m->failed) ? atomic_load(&m->failed) : EIO;
+  if(m->env) mdb_env_close(m->env);
+  m->env = NULL;
+  if(!rc && (!store_lmdb_sync(part) || rename(part, m->path) != 0)) rc = errno ? errno : EIO;
+  if(rc) unlink(part);
+  unlink(lock);
+  return rc ? store_lmdb_env_trouble(d, rc) : Q_OK;
+}
+
+static enum q_status store_lmdb_backup(struct store_lmdb *m, const struct store_lmdb_door *d, int format)
+{
+  char part[STORE_PATH + 32], final[STORE_PATH + 32];
+  snprintf(part, sizeof part, "%s.v%d.part", m->path, format);
+  snprintf(final, sizeof final, "%s.v%d.bak", m->path, format);
+  unlink(part);
+  bool ok = mdb_env_copy(m->env, part) == 0 && chmod(part, 0600) == 0 && store_lmdb_sync(part) && rename(part, final) == 0 && fsync(m->lock_fd) == 0;
+  if(ok) return Q_OK;
+  unlink(part);
+  return store_lmdb_refuse(d, 73, "is of an older version, and no backup of it could be written. Make room there.");
+}
+
+/* Backup, then all steps and the new number in one transaction; a full map means: once more, with a larger one. */
+static enum q_status store_lmdb_upgrade(struct store_lmdb *m, const struct store_lmdb_door *d, int format)
+{
+  enum q_status st = store_lmdb_backup(m, d, format);
+  if(st) return st;
+  for(;;) {
+    atomic_store(&m->failed, 0);
+    int rc = mdb_txn_begin(m->env, NULL, 0, &m->all);
+    if(rc) m->all = NULL;
+    for(int i = format; !rc && i < d->format; i++)
+      if(d->steps[i - 1](&m->store) || store_lmdb_put_format(m, i + 1)) rc = atomic_load(&m->failed) ? atomic_load(&m->failed) : EINVAL;
+    MDB_txn *txn = m->all;
+    m->all = NULL;
+    if(!rc) rc = mdb_txn_commit(txn);
+    else if(txn) mdb_txn_abort(txn);
+    if(!rc) return Q_OK;
+    if(rc != MDB_MAP_FULL || m->map >= STORE_MAP_MAX || !store_lmdb_mend(m, rc, m->map)) break;
+  }
+  return store_lmdb_refuse(d, 73, "is of an older version and could not be upgraded; it is unchanged. Make room there, or use the older version.");
+}
+
+/* The format's number is a record of its own. */
+static enum q_status store_lmdb_format(struct store_lmdb *m, const struct store_lmdb_door *d)
 {
   struct strbuf v = STRBUF(64);
   int64_t format = 0;
   enum q_status st = store_lmdb_get(&m->store, S("meta/format"), &v);
-  if(st == Q_NOT_FOUND) {
-    st = store_put(&m->store, S("meta/format"), S("1"));
-    if(st) store_lmdb_refuse(e, exit_code, 73, dir, "cannot be written.");
-  } else if(st || !str_int(strbuf_str(&v), &format)) {
-    st = store_lmdb_refuse(e, exit_code, 65, dir, "holds a damaged qwen2api.mdb. Restore a backup, or move the file away to start anew.");
-  } else if(format > STORE_FORMAT) {
-    st = store_lmdb_refuse(e, exit_code, 65, dir, "was written by a newer version of qwen2api. Use that version.");
+  if(st == Q_NOT_FOUND) { /* made by a version that ended before its first record */
+    st = store_lmdb_put_format(m, d->format);
+    if(st) st = store_lmdb_refuse(d, 73, "cannot be written.");
+  } else if(st || !str_int(strbuf_str(&v), &format) || format < 1) {
+    st = store_lmdb_damaged(d);
+  } else if(format > d->format) {
+    st = store_lmdb_refuse(d, 65, "was written by a newer version of qwen2api. Use that version.");
+  } else if(format < d->format) {
+    st = store_lmdb_upgrade(m, d, (int)format);
   }
   strbuf_free(&v);
   return st;
 }
 
-struct store *store_lmdb_open(const char *dir, struct q_error *e, int *exit_code)
+/* LMDB shares its file between processes; we do not: whoever holds this lock is the only one. */
+static enum q_status store_lmdb_enter(struct store_lmdb *m, const struct store_lmdb_door *d)
+{
+  char above[STORE_PATH];
+  bool made = mkdir(d->dir, 0700) == 0;
+  if(!made && errno != EEXIST) return store_lmdb_refuse(d, 73, "cannot be made.");
+  snprintf(above, sizeof above, "%s/..", d->dir);
+  if(made) store_lmdb_sync(above);
+  m->lock_fd = open(d->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if(m->lock_fd < 0 || access(d->dir, W_OK) != 0) return store_lmdb_refuse(d, 73, "cannot be written.");
+  if(flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0)
+    return store_lmdb_refuse(d, 69, "is in use by another qwen2api. Stop that one, or set another DATA_DIR.");
+  return Q_OK;
+}
+
+struct store *store_lmdb_open_steps(const char *dir, const store_step *steps, int n, struct q_error *e, int *exit_code)
 {
   static const struct store_ops ops = { "file", true, store_lmdb_get, store_lmdb_scan, store_lmdb_commit, store_lmdb_close,
-                                        .incr = store_lmdb_incr };
-  char path[4096];
+                                        .incr = store_lmdb_incr, .trouble = store_lmdb_trouble };
+  const struct store_lmdb_door d = { dir, steps, n + 1, e, exit_code };
   struct store_lmdb *m = mem_zalloc(sizeof *m);
-  MDB_txn *txn = NULL;
-  enum q_status st = Q_OK;
+  struct stat file;
   if(!m) {
     *exit_code = 1;
     status_fail(e, Q_NOMEM, NULL, "Out of memory.");
@@ -183,33 +365,21 @@ struct store *store_lmdb_open(const char *dir, struct q_error *e, int *exit_code
   m->lock_fd = -1;
   pthread_rwlock_init(&m->lock, NULL);
   pthread_mutex_init(&m->counting, NULL);
-  if(mkdir(dir, 0700) != 0 && errno != EEXIST) st = store_lmdb_refuse(e, exit_code, 73, dir, "cannot be made.");
-  snprintf(path, sizeof path, "%s/qwen2api.mdb", dir);
+  enum q_status st = store_lmdb_enter(m, &d);
+  snprintf(m->path, sizeof m->path, "%.4000s/qwen2api.mdb", dir);
+  if(!st && (stat(m->path, &file) != 0 || file.st_size == 0)) st = store_lmdb_make(m, &d);
   if(!st) {
-    /* LMDB shares its file between processes; we do not: whoever holds this lock is the only one. */
-    m->lock_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if(m->lock_fd < 0 || access(dir, W_OK) != 0) st = store_lmdb_refuse(e, exit_code, 73, dir, "cannot be written.");
-    else if(flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0)
-      st = store_lmdb_refuse(e, exit_code, 69, dir, "is in use by another qwen2api. Stop that one, or set another DATA_DIR.");
+    int rc = store_lmdb_env(m, m->path);
+    if(rc) st = store_lmdb_env_trouble(&d, rc);
   }
-  struct stat file;
-  if(!st && stat(path, &file) == 0)
-    while(m->map < (size_t)file.st_size * 2 && m->map < STORE_MAP_MAX) m->map *= 2;
-  if(!st) {
-    int rc = mdb_env_create(&m->env);
-    if(!rc) rc = mdb_env_set_mapsize(m->env, m->map);
-    if(!rc) rc = mdb_env_open(m->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
-    if(!rc) rc = mdb_txn_begin(m->env, NULL, 0, &txn);
-    if(!rc) rc = mdb_dbi_open(txn, NULL, 0, &m->dbi);
-    if(!rc) rc = mdb_txn_commit(txn);
-    else if(txn) mdb_txn_abort(txn);
-    bool damaged = rc == MDB_INVALID || rc == MDB_CORRUPTED || rc == MDB_VERSION_MISMATCH || rc == MDB_PAGE_NOTFOUND || rc == MDB_PANIC;
-    if(damaged)
-      st = store_lmdb_refuse(e, exit_code, 65, dir, "holds a damaged qwen2api.mdb. Restore a backup, or move the file away to start anew.");
-    else if(rc) st = store_lmdb_refuse(e, exit_code, rc == ENOMEM ? 1 : 73, dir, mdb_strerror(rc));
-  }
-  if(!st) st = store_lmdb_format(m, dir, e, exit_code);
+  if(!st) st = store_lmdb_format(m, &d);
+  if(!st && fsync(m->lock_fd) != 0) st = store_lmdb_refuse(&d, 73, "cannot be synced to its disk.");
   if(!st) return &m->store;
   store_lmdb_close(&m->store);
   return NULL;
+}
+
+struct store *store_lmdb_open(const char *dir, struct q_error *e, int *exit_code)
+{
+  return store_lmdb_open_steps(dir, NULL, 0, e, exit_code); /* format 1: no steps yet */
 }

@@ -895,7 +895,7 @@ static enum q_status store_redis_reach(struct store_redis *m, struct q_error *e,
 struct store *store_redis_open(const struct store_redis_want *w, struct q_error *e, int *exit_code)
 {
   static const struct store_ops ops = { "redis", true, store_redis_get_meta, store_redis_scan, store_redis_commit, store_redis_close,
-                                        store_redis_incr, store_redis_claim, store_redis_lock, store_redis_unlock, store_redis_watch, store_redis_up };
+                                        store_redis_incr, store_redis_claim, store_redis_lock, store_redis_unlock, store_redis_watch, store_redis_up, NULL };
   unsigned char raw[8];
   pthread_condattr_t attr;
   struct store_redis *m = mem_zalloc(sizeof *m);

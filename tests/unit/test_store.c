@@ -150,6 +150,93 @@ static void t_only_one(void)
   CHECK_INT(code, 73);
 }
 
+/* Steps of a format that never was: 1 to 2 doubles what is in "v/", 2 to 3 moves it to "w/". */
+struct moved { struct store_op ops[64]; char text[64][64]; int n; };
+
+static bool up_collect(void *ctx, struct str key, struct str value)
+{
+  struct moved *m = ctx;
+  snprintf(m->text[m->n], 64, "%.*s%.*s", STR_F(value), STR_F(value));
+  m->ops[m->n] = (struct store_op){ .key = str_of(mem_strndup(key.p, key.n), key.n), .value = str_z(m->text[m->n]) };
+  return ++m->n < 64;
+}
+
+static enum q_status up_apply(struct store *s, struct moved *m)
+{
+  enum q_status st = s->ops->commit(s, m->ops, m->n);
+  for(int i = 0; i < m->n; i++) mem_free((char *)m->ops[i].key.p);
+  return st;
+}
+
+static enum q_status up_double(struct store *s)
+{
+  struct moved m = { .n = 0 };
+  enum q_status st = s->ops->scan(s, S("v/"), up_collect, &m);
+  return st ? st : up_apply(s, &m);
+}
+
+static enum q_status up_mark(struct store *s)
+{
+  struct strbuf big = STRBUF(64 << 20);
+  while(big.n < (20u << 20)) strbuf_lit(&big, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+  enum q_status st = store_put(s, S("w/big"), strbuf_str(&big)); /* more than the map holds */
+  strbuf_free(&big);
+  if(!st) value_is(s, S("v/1"), "oneone"); /* it sees what the step before did */
+  return st ? st : store_put(s, S("w/1"), S("new"));
+}
+
+static enum q_status up_fail(struct store *s)
+{
+  CHECK_INT(store_put(s, S("w/1"), S("half")), Q_OK);
+  return Q_STORE;
+}
+
+static void t_older_format_is_lifted_after_a_backup(void)
+{
+  static const store_step bad[] = { up_double, up_fail }, good[] = { up_double, up_mark };
+  struct q_error e = Q_ERROR_NONE;
+  char from[128], to[128], other[sizeof dir];
+  int code = 0;
+  struct store *s = open_store(true);
+  CHECK_INT(store_put(s, S("v/1"), S("one")), Q_OK);
+  CHECK_INT(store_put(s, S("v/2"), S("two")), Q_OK);
+  store_close(s);
+  CHECK(store_lmdb_open_steps(dir, bad, 2, &e, &code) == NULL); /* a step fails: all is as it was */
+  CHECK_INT(code, 73);
+  s = open_store(true);
+  value_is(s, S("v/1"), "one");
+  value_is(s, S("w/1"), NULL);
+  value_is(s, S("meta/format"), "1");
+  store_close(s);
+  s = store_lmdb_open_steps(dir, good, 2, &e, &code);
+  if(!s) T_FAIL("%s", e.msg);
+  value_is(s, S("v/1"), "oneone");
+  value_is(s, S("v/2"), "twotwo");
+  value_is(s, S("w/1"), "new");
+  value_is(s, S("meta/format"), "3");
+  store_close(s);
+  s = store_lmdb_open_steps(dir, good, 2, &e, &code); /* once only */
+  value_is(s, S("v/1"), "oneone");
+  store_close(s);
+  CHECK(store_lmdb_open(dir, &e, &code) == NULL); /* not by the older program any more */
+  CHECK_INT(code, 65);
+  /* The backup is a store of the older format. */
+  snprintf(from, sizeof from, "%s/qwen2api.mdb.v1.bak", dir);
+  memcpy(other, dir, sizeof other);
+  dir[0] = 0;
+  store_close(open_store(true));
+  snprintf(to, sizeof to, "%s/qwen2api.mdb", dir);
+  CHECK(rename(from, to) == 0);
+  s = open_store(true);
+  value_is(s, S("v/1"), "one");
+  value_is(s, S("meta/format"), "1");
+  store_close(s);
+  wipe();
+  memcpy(dir, other, sizeof dir);
+  wipe();
+  CHECK(access(other, F_OK) != 0); /* no part of a copy was left */
+}
+
 static void t_damaged(void)
 {
   struct q_error e = Q_ERROR_NONE;
@@ -304,4 +391,4 @@ static void t_keys(void)
   wipe();
 }
 
-T_MAIN(T(t_both), T(t_only_one), T(t_damaged), T(t_kill), T(t_seal), T(t_keys))
+T_MAIN(T(t_both), T(t_only_one), T(t_older_format_is_lifted_after_a_backup), T(t_damaged), T(t_kill), T(t_seal), T(t_keys))
