@@ -117,6 +117,7 @@
 #include "http/reply.c"
 #include "http/auth.c"
 #include "http/routes.c"
+#include "http/live.c"
 #include "http/h_models.c"
 #include "http/h_health.c"
 #include "http/h_asset.c"
