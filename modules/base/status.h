@@ -19,6 +19,7 @@
   X(Q_NOMEM,           500, "server_error",             "internal_error",            true,  "out of memory")  \
   X(Q_INTERNAL,        500, "server_error",             "internal_error",            true,  "internal error") \
   X(Q_STORE,           500, "server_error",             "store_error",               true,  "the store did not take the write") \
+  X(Q_STORE_AWAY,      503, "service_unavailable_error", "store_unavailable",        true,  "the shared store is away") \
   /* the client's request */                                                                                  \
   X(Q_BAD_JSON,        400, "invalid_request_error",    "invalid_json",              false, "malformed JSON") \
   X(Q_EMPTY_BODY,      400, "invalid_request_error",    "empty_body",                false, "empty body")     \

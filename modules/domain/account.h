@@ -69,6 +69,10 @@ struct feature_state {
   int busy_step;            /* how often "too fast" was said after a rest had ended: doubles the next rest */
 };
 
+/* What the stored record has, in hashes by part; see account_merge.h: whatever is stored belongs to a part there. */
+enum { ACCOUNT_PART_LOGIN, ACCOUNT_PART_TOKEN, ACCOUNT_PART_GRANT, ACCOUNT_PART_WHOLE, ACCOUNT_PARTS };
+struct account_marks { uint64_t part[ACCOUNT_PARTS]; int cli_day; int64_t cli_calls, cli_in, cli_out; };
+
 struct pool_entry;
 struct account {
   enum account_kind kind;
@@ -102,8 +106,11 @@ struct account {
   int transport_row, error_row, auth_row, barred_row; /* consecutive failures of a class */
   unsigned token_no;        /* counts replacements of the token: a refused old one renews nothing */
   bool dirty;               /* differs from the stored record */
+  bool saving, merged;      /* a record is being written; another gateway's came meanwhile */
+  struct account_marks marks; /* of the stored record */
   long refs;                /* leases; removed accounts live until the last */
   bool removed;
+  int64_t removed_ms;
   struct pool_entry *entry; /* its place in the pool */
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "domain/account_merge.h"
 #include "proto/json.h"
 #include "proto/jwt.h"
 
@@ -90,6 +91,7 @@ struct accounts_saving {
   struct app *app;
   struct strbuf keys[64], values[64];
   struct account *who[64];
+  struct account_marks marks[64];
   int n;
   enum q_status st;
 };
@@ -104,14 +106,23 @@ static void accounts_collect(void *ctx, struct account *a)
   *value = STRBUF(ACCOUNTS_RECORD_MAX);
   accounts_key(key, a->email);
   s->st = key->err ? key->err : accounts_record(s->app->seal, a, strbuf_str(key), value);
+  account_mark(a, &s->marks[s->n]);
   s->who[s->n++] = a;
-  if(!s->st) a->dirty = false;
+  if(s->st) return;
+  a->dirty = a->merged = false;
+  a->saving = true;
 }
 
-static void accounts_redirty(void *ctx, struct account *a)
+/* The commit has ended: what was written is what the marks tell, unless another gateway's record came in between. */
+static void accounts_written(void *ctx, struct account *a)
 {
   struct accounts_saving *s = ctx;
-  for(int i = 0; i < s->n; i++) a->dirty |= s->who[i] == a;
+  for(int i = 0; a->saving && i < s->n; i++) {
+    if(s->who[i] != a) continue;
+    a->saving = false;
+    if(s->st) a->dirty = true;
+    else if(!a->merged) a->marks = s->marks[i];
+  }
 }
 
 enum q_status accounts_save(struct app *app)
@@ -119,6 +130,7 @@ enum q_status accounts_save(struct app *app)
   struct accounts_saving *s = mem_zalloc(sizeof *s);
   struct store_op ops[64];
   enum q_status st = s ? Q_OK : Q_NOMEM;
+  int left = 20; /* others may be faster again and again */
   for(bool more = true; more && !st;) {
     s->app = app;
     s->n = 0;
@@ -127,8 +139,15 @@ enum q_status accounts_save(struct app *app)
     st = s->st;
     for(int i = 0; i < s->n; i++) ops[i] = (struct store_op){ strbuf_str(&s->keys[i]), strbuf_str(&s->values[i]), false };
     if(!st && s->n) st = app->store->ops->commit(app->store, ops, s->n);
-    if(st && s->n) pool_each(app->pool, accounts_redirty, s);
-    more = s->n == 64;
+    s->st = st;
+    if(s->n) pool_each(app->pool, accounts_written, s);
+    more = s->n == 64 || (st == Q_AGAIN && left > 0);
+    if(st == Q_AGAIN && left-- > 0) {
+      st = Q_OK;
+      for(int i = 0; i < s->n && !st; i++) st = accounts_reload_one(app, strbuf_str(&s->keys[i]));
+    } else if(st == Q_AGAIN) {
+      st = Q_STORE;
+    }
     for(int i = 0; i < s->n; i++) {
       strbuf_free(&s->keys[i]);
       strbuf_free(&s->values[i]);
@@ -144,9 +163,14 @@ static void accounts_mark(void *ctx, struct account *a)
   a->dirty = true;
 }
 
-enum q_status accounts_reseal(struct app *app)
+void accounts_touch(struct app *app)
 {
   pool_each(app->pool, accounts_mark, NULL);
+}
+
+enum q_status accounts_reseal(struct app *app)
+{
+  accounts_touch(app);
   return accounts_save(app);
 }
 
@@ -246,6 +270,7 @@ static struct account *accounts_read(const struct seal *s, struct str key, struc
     if(whole != ACCOUNT_STATE_COUNT && whole != ACCOUNT_ACTIVE) account_set_whole(a, whole, accounts_why(json_str(json_get(root, "why"))), words);
     accounts_read_features(a, json_get(root, "features"));
     a->dirty = false;
+    account_mark(a, &a->marks);
   }
   if(a && bad) {
     account_free(a);
@@ -278,6 +303,23 @@ enum q_status accounts_load(struct app *app, struct q_error *e)
   if(!st) st = l.st;
   if(l.bad) LOG_ERROR(app->log, "accounts", "", "%d stored accounts cannot be read; they stay in the store", l.bad);
   if(st) status_fail(e, st, NULL, "The accounts cannot be read from the store.");
+  return st;
+}
+
+enum q_status accounts_reload_one(struct app *app, struct str key)
+{
+  struct strbuf value = STRBUF(ACCOUNTS_RECORD_MAX);
+  int64_t now = now_wall_ms(app->now);
+  enum q_status st = store_get(app->store, key, &value);
+  if(st == Q_NOT_FOUND) {
+    st = pool_remove(app->pool, str_sub(key, 5, key.n), now);
+    if(st == Q_NOT_FOUND) st = Q_OK;
+  } else if(!st) {
+    struct account *a = accounts_read(app->seal, key, strbuf_str(&value), now);
+    if(!a) LOG_ERROR(app->log, "accounts", "", "an account that another gateway stored cannot be read; has it the same SECRET_KEY?");
+    else st = pool_merge(app->pool, a, now);
+  }
+  strbuf_free(&value);
   return st;
 }
 

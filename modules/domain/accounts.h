@@ -17,7 +17,11 @@ enum q_status accounts_load(struct app *a, struct q_error *e) Q_MUST_USE;
 enum q_status accounts_from_env(struct app *a, struct q_error *e) Q_MUST_USE;
 /* Seals every account anew, with the first key of SECRET_KEY. */
 enum q_status accounts_reseal(struct app *a) Q_MUST_USE;
-/* Writes all dirty accounts in one commit. */
+/* Writes all dirty accounts, up to 64 in one commit. What another gateway of the same store changed meanwhile is merged first. */
 enum q_status accounts_save(struct app *a) Q_MUST_USE;
+/* The record "acct/<name>" was changed or taken away by another gateway: brings the pool up to it. */
+enum q_status accounts_reload_one(struct app *a, struct str key);
+/* The store lost records: every account will be written again. */
+void accounts_touch(struct app *a);
 
 #endif

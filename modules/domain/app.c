@@ -12,6 +12,7 @@
 #include "domain/login.h"
 #include "domain/responses.h"
 #include "domain/settings.h"
+#include "domain/share.h"
 #include "domain/tidy.h"
 #include "domain/upload.h"
 #include "domain/video.h"
@@ -238,6 +239,7 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
     if(!st && a->config != config) app_apply_config(a, a->config); /* there were stored settings */
     if(st) status_fail(e, st, NULL, "Out of memory or file descriptors.");
   }
+  if(!st) st = share_start(a, e);
   if(st) {
     if(!*exit_code) *exit_code = 1;
     app_destroy(a);
@@ -419,13 +421,13 @@ void app_destroy(struct app *a)
   videos_destroy(a->videos);
   login_destroy(a->login);
   responses_destroy(a->responses);
+  store_close(a->store); /* before what its thread tells news to */
   keys_destroy(a->keys);
   app_count_leases(a);
   pool_destroy(a->pool);
   gauge_destroy(a->gauge);
   settings_destroy(a->settings);
   seal_destroy(a->seal);
-  store_close(a->store);
   net_destroy(a->net);
   gate_shared_destroy(a->gates);
   models_unref(a->models);
@@ -447,5 +449,7 @@ struct app_health app_health(struct app *a)
   if(atomic_load(&a->draining)) h.reasons[h.reason_n++] = "draining";
   if(!h.alive) h.reasons[h.reason_n++] = "stuck";
   h.ready = h.reason_n == 0;
+  h.degraded = !store_up(a->store);
+  if(h.degraded) h.reasons[h.reason_n++] = "redis_down";
   return h;
 }

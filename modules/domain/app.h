@@ -114,7 +114,7 @@ enum q_status app_start(struct app *a) Q_MUST_USE;  /* pump threads, keeper */
 void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry);
 void app_destroy(struct app *a);
 
-struct app_health { bool alive, ready; const char *reasons[4]; int reason_n; int total, usable; int64_t uptime_s; };
+struct app_health { bool alive, ready, degraded; const char *reasons[4]; int reason_n; int total, usable; int64_t uptime_s; };
 struct app_health app_health(struct app *a);
 
 #endif

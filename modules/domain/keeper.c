@@ -148,7 +148,8 @@ static void keeper_look_tokens(struct keeper *k, const struct config *c, int64_t
 static void keeper_save_job(struct job *j)
 {
   struct keeper *k = (struct keeper *)((char *)j - offsetof(struct keeper, save_job));
-  if(accounts_save(k->app)) LOG_ERROR(k->app->log, "store", "", "the accounts could not be written; tried again in a second");
+  enum q_status st = accounts_save(k->app);
+  if(st && st != Q_STORE_AWAY) LOG_ERROR(k->app->log, "store", "", "the accounts could not be written; tried again in a second");
   atomic_store(&k->save_busy, false);
 }
 

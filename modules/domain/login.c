@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "domain/grant.h"
 #include "domain/qwen.h"
+#include "domain/share.h"
 #include "proto/jwt.h"
 #include "proto/qwen_req.h"
 
@@ -329,6 +330,16 @@ static enum q_status login_web(struct login *l, struct login_run *run)
   return st;
 }
 
+/* One gateway at a time, where several share the accounts. */
+static enum q_status login_one(struct login *l, struct login_run *run)
+{
+  struct share_lock lock;
+  if(!share_renewal_begin(l->app, run->account, run->grant, run->token_no, &lock)) return Q_OK;
+  enum q_status st = run->grant ? grant_renew(l->app, run->account, run->token_no) : login_web(l, run);
+  share_renewal_end(l->app, &lock);
+  return st;
+}
+
 /* Whether sign-ins wait for their turn. With the lock held. */
 static bool login_waits(const struct login *l)
 {
@@ -342,7 +353,7 @@ static void login_job(struct job *j)
   struct login_run *run = (struct login_run *)((char *)j - offsetof(struct login_run, job));
   struct login *l = run->login;
   struct app *a = l->app;
-  enum q_status st = run->grant ? grant_renew(a, run->account, run->token_no) : login_web(l, run);
+  enum q_status st = login_one(l, run);
 
   pthread_mutex_lock(&l->lock);
   for(struct login_run **at = &l->runs; *at; at = &(*at)->next)

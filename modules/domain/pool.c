@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/now.h"
+#include "domain/account_merge.h"
 
 enum {
   POOL_LEVELS = 17,          /* turns at once on an account that are told apart; the last holds all above */
@@ -15,7 +16,8 @@ enum {
   POOL_CHALLENGE_NEAR_MS = 60 * 1000,
   POOL_MODEL_REST_MS = 60 * 1000,
   POOL_TOKEN_DEAD_MS = 5 * 60 * 1000,
-  POOL_RENEW_AGAIN_MS = 15 * 1000
+  POOL_RENEW_AGAIN_MS = 15 * 1000,
+  POOL_GONE_MS = 60 * 1000   /* how long a removed account stays readable for who just found it */
 };
 
 struct pool_fresh {
@@ -53,6 +55,7 @@ struct pool {
   struct pool_entry **entries;
   int n, cap;
   struct pool_list levels[POOL_LEVELS];
+  struct pool_entry *gone;   /* removed, by next */
   struct pool_waiter *first, **end;
   int waiting, leased;
   struct pool_egress egresses[POOL_EGRESSES];
@@ -69,6 +72,20 @@ struct pool *pool_new(const struct pool_config *c)
   return p;
 }
 
+/* Frees what was removed and is not lent any more; with INT64_MAX, all. */
+static void pool_bury(struct pool *p, int64_t now_ms)
+{
+  for(struct pool_entry **at = &p->gone, *e; (e = *at) != NULL;) {
+    if(now_ms != INT64_MAX && (e->a->refs > 0 || now_ms - e->a->removed_ms < POOL_GONE_MS)) {
+      at = &e->next;
+      continue;
+    }
+    *at = e->next;
+    account_free(e->a);
+    mem_free(e);
+  }
+}
+
 void pool_destroy(struct pool *p)
 {
   if(!p) return;
@@ -76,6 +93,7 @@ void pool_destroy(struct pool *p)
     account_free(p->entries[i]->a);
     mem_free(p->entries[i]);
   }
+  pool_bury(p, INT64_MAX);
   for(int i = 0; i < POOL_EGRESSES; i++) secret_unref(p->egresses[i].proxy);
   mem_free(p->entries);
   pthread_mutex_destroy(&p->lock);
@@ -95,6 +113,7 @@ static void pool_list_add(struct pool *p, struct pool_entry *e)
 {
   int level = e->a->inflight < POOL_LEVELS - 1 ? e->a->inflight : POOL_LEVELS - 1;
   struct pool_list *l = &p->levels[level];
+  if(e->a->removed) return; /* in no line any more */
   e->level = level;
   e->next = NULL;
   e->prev = l->last;
@@ -106,6 +125,7 @@ static void pool_list_add(struct pool *p, struct pool_entry *e)
 static void pool_list_del(struct pool *p, struct pool_entry *e)
 {
   struct pool_list *l = &p->levels[e->level];
+  if(e->a->removed) return;
   if(e->prev) e->prev->next = e->next;
   else l->first = e->next;
   if(e->next) e->next->prev = e->prev;
@@ -455,9 +475,44 @@ static void pool_grant(struct pool *p, int64_t now_ms)
   }
 }
 
+enum q_status pool_merge(struct pool *p, struct account *from, int64_t now_ms)
+{
+  struct account *a = NULL;
+  pthread_mutex_lock(&p->lock);
+  for(int i = 0; i < p->n && !a; i++)
+    if(strcmp(p->entries[i]->a->email, from->email) == 0) a = p->entries[i]->a;
+  if(a) account_merge(a, from, now_ms);
+  if(a && p->first) pool_grant(p, now_ms);
+  pthread_mutex_unlock(&p->lock);
+  if(!a) return pool_add(p, from);
+  account_free(from);
+  return Q_OK;
+}
+
+enum q_status pool_remove(struct pool *p, struct str name, int64_t now_ms)
+{
+  enum q_status st = Q_NOT_FOUND;
+  pthread_mutex_lock(&p->lock);
+  for(int i = 0; i < p->n && st; i++) {
+    struct pool_entry *e = p->entries[i];
+    if(!str_eq(str_z(e->a->email), name)) continue;
+    memmove(&p->entries[i], &p->entries[i + 1], (size_t)(p->n - i - 1) * sizeof p->entries[0]);
+    p->n--;
+    pool_list_del(p, e);
+    e->a->removed = true;
+    e->a->removed_ms = now_ms;
+    e->next = p->gone;
+    p->gone = e;
+    st = Q_OK;
+  }
+  pthread_mutex_unlock(&p->lock);
+  return st;
+}
+
 void pool_poll(struct pool *p, int64_t now_ms)
 {
   pthread_mutex_lock(&p->lock);
+  pool_bury(p, now_ms);
   pool_grant(p, now_ms);
   pthread_mutex_unlock(&p->lock);
 }

@@ -77,6 +77,11 @@ void pool_set_config(struct pool *p, const struct pool_config *c);
 /* Takes the account over. Q_EXISTS: the name is known, the account is freed. */
 enum q_status pool_add(struct pool *p, struct account *a) Q_MUST_USE;
 
+/* As another gateway stored it: a new account, or news of a known one (domain/account_merge.h). Takes from over. */
+enum q_status pool_merge(struct pool *p, struct account *from, int64_t now_ms) Q_MUST_USE;
+/* Out of the pool at once; turns that run on it end in peace. Q_NOT_FOUND. */
+enum q_status pool_remove(struct pool *p, struct str name, int64_t now_ms);
+
 /* Q_OK: w->lease is filled. Q_AGAIN: in line; *return_ms is when the earliest account returns if none is just busy,
  * else 0; w->granted comes, or pool_leave() takes it out. Otherwise (nobody can serve before now_ms + patience_ms, or
  * the line is full) the status and *e tell why, with retry_after_s. */

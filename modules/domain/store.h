@@ -8,6 +8,7 @@
  * Shared:  of a store that several gateways use, records "acct/", "key/" and "set/" are common state: a change by another one is
  *          told by watch. Two that change one account at once do not overwrite each other: commit says Q_AGAIN to a record
  *          "acct/" that another gateway changed and watch has told (or is about to tell): read, merge, commit again.
+ *          While its server is away every call says Q_STORE_AWAY.
  * Counters: records whose value is a decimal number, changed by store_incr() alone. */
 #ifndef Q2A_DOMAIN_STORE_H
 #define Q2A_DOMAIN_STORE_H
@@ -21,7 +22,6 @@ struct store_watch {
   void (*changed)(void *ctx, struct str key);
   /* The server came back and has lost records (it kept none, or older ones): what is in memory must be written again. */
   void (*lost)(void *ctx);
-  void (*up)(void *ctx, bool up); /* the server went away, or is back */
   void *ctx;
 };
 
@@ -41,7 +41,7 @@ struct store_ops {
   enum q_status (*incr)(struct store *s, struct store_delta *v, int n);
   /* Below: NULL where nobody shares the store. */
   enum q_status (*claim)(struct store *s, struct str key, struct str value);
-  /* Q_OK: ours for ms, unlock() gives it back earlier. Q_EXISTS: another gateway has it. Q_STORE: the server is away. */
+  /* Q_OK: ours for ms, unlock() gives it back earlier. Q_EXISTS: another gateway has it. Q_STORE_AWAY. */
   enum q_status (*lock)(struct store *s, struct str name, int64_t ms, char token[33]);
   void (*unlock)(struct store *s, struct str name, const char token[33]);
   enum q_status (*watch)(struct store *s, const struct store_watch *w); /* once */

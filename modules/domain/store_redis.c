@@ -110,7 +110,6 @@ static void store_redis_down(struct store_redis *m)
   if(was && m->sub) redis_wake(m->sub);
   pthread_mutex_unlock(&m->lock);
   if(was) LOG_WARN(m->want.log, "redis", "", "the server is away: accounts serve from memory, nothing can be changed");
-  if(was && m->watch.up) m->watch.up(m->watch.ctx, false);
 }
 
 /* Runs a talk that may be repeated: on a kept connection first, then, if that is dead, on a fresh one. */
@@ -126,7 +125,7 @@ static enum q_status store_redis_talk(struct store_redis *m, enum q_status (*tal
     store_redis_give(m, r, st == Q_OK || st == Q_NOT_FOUND || st == Q_AGAIN || st == Q_EXISTS);
   }
   if(st == Q_STORE) store_redis_down(m);
-  return st == Q_UP_BODY ? Q_STORE : st; /* Q_UP_BODY: the server said no; it is there */
+  return st == Q_UP_BODY ? Q_STORE : st == Q_STORE ? Q_STORE_AWAY : st; /* Q_UP_BODY: the server said no; it is there */
 }
 
 static enum q_status store_redis_no(struct store_redis *m, const struct resp *reply)
@@ -779,10 +778,7 @@ static enum q_status store_redis_listen(struct store_redis *m, struct redis *sub
   if(st || reply->kind != RESP_LIST) return Q_STORE;
   bool was = atomic_exchange(&m->is_up, true);
   st = store_redis_catch_up(m);
-  if(!st && !was) {
-    LOG_INFO(m->want.log, "redis", "", "the server is back");
-    if(m->watch.up) m->watch.up(m->watch.ctx, true);
-  }
+  if(!st && !was) LOG_INFO(m->want.log, "redis", "", "the server is back");
   while(!st && !store_redis_ending(m, 0) && atomic_load(&m->is_up)) {
     st = redis_reply(sub, STORE_REDIS_LOOK_MS, &reply, NULL);
     if(!st) st = store_redis_message(m, reply);

@@ -16,7 +16,7 @@ void h_ready(struct req *q)
 {
   struct app_health h = app_health(q->app);
   struct strbuf b = STRBUF(1024);
-  strbuf_fmt(&b, "{\"status\":\"%s\"", h.ready ? "ready" : "not_ready");
+  strbuf_fmt(&b, "{\"status\":\"%s\"", h.ready && h.degraded ? "degraded" : h.ready ? "ready" : "not_ready");
   if(h.reason_n) {
     strbuf_lit(&b, ",\"reasons\":[");
     for(int i = 0; i < h.reason_n; i++) strbuf_fmt(&b, "%s\"%s\"", i ? "," : "", h.reasons[i]);

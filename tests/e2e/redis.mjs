@@ -1,0 +1,210 @@
+// redis.mjs - several gateways with one real Redis server (api 9.6, 9.9, 11.4, 12): shared, plain and over TLS, killed and back.
+import { spawn, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import net from 'node:net';
+import { certificates, chat, done, equal, fakeUpstream, freePort, gateway, KEY, ok, post, sleep, stream, test, top, waitFor } from './lib.mjs';
+
+// A redis-server in a folder of its own that keeps what it acknowledged.
+const servers = [];
+async function redisServer(lines = []) {
+  const dir = mkdtempSync(join(tmpdir(), 'q2a-redis-')), port = await freePort();
+  writeFileSync(join(dir, 'redis.conf'), [`port ${port}`, 'bind 127.0.0.1', `dir ${dir}`, 'save ""', 'appendonly yes', 'appendfsync always', ...lines].join('\n'));
+  const s = { dir, port, url: `redis://127.0.0.1:${port}/0` };
+  s.start = async () => {
+    s.process = spawn('redis-server', [join(dir, 'redis.conf')], { stdio: 'ignore' });
+    s.ended = new Promise((r) => s.process.on('exit', r));
+    await waitFor(() => s.command('PING').then((r) => /^[+-]/.test(r), () => false), 10000, 'redis-server answers');
+  };
+  s.kill = async () => { s.process.kill('SIGKILL'); await s.ended; };
+  // The raw reply of one command, in a language of its own: nothing here is shared with the gateway.
+  s.command = (...args) => new Promise((res, rej) => {
+    const c = net.connect(port, '127.0.0.1', () => c.write(`*${args.length}\r\n${args.map((a) => `$${Buffer.byteLength(a)}\r\n${a}\r\n`).join('')}`));
+    let text = '';
+    const end = () => { c.destroy(); res(text); };
+    c.on('data', (d) => { text += d; clearTimeout(c.timer); c.timer = setTimeout(end, 30); });
+    c.on('error', rej);
+  });
+  servers.push(s);
+  return s;
+}
+
+const call = async (gw, method, path, body) => {
+  const r = await fetch(gw.base + path, { method, headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body) });
+  const text = await r.text();
+  return { status: r.status, headers: r.headers, text, json: JSON.parse(text) };
+};
+const settings = async (gw) => (await call(gw, 'GET', '/api/settings')).json;
+const ready = async (gw) => (await call(gw, 'GET', '/readyz')).json;
+const within = async (ms, fn, what) => {
+  const begin = Date.now();
+  await waitFor(fn, 5000, what);
+  const took = Date.now() - begin;
+  ok(took < ms, `${what}: ${took} ms`);
+};
+
+const fake = await fakeUpstream();
+const redis = await redisServer();
+await redis.start();
+const shared = { DATA_SAVE_MODE: 'redis', REDIS_URL: redis.url, AUTO_REFRESH_INTERVAL: '3600', CHAT_RETRY_COUNT: '0' };
+let one, two;
+
+await test('design 7: two gateways of one Redis sign an account in once', async () => {
+  await fake.set({ signin_ms: 700 });
+  [one, two] = await Promise.all([gateway(fake, shared), gateway(fake, shared)]);
+  await waitFor(async () => (await ready(one)).status === 'ready' && (await ready(two)).status === 'ready', 15000, 'both are ready');
+  const [a, b] = await Promise.all([chat(one, 'hi'), chat(two, 'hi')]);
+  equal([a.status, b.status], [200, 200], a.raw + b.raw);
+  equal((await fake.stats()).signins, 1, 'sign-ins');
+  await fake.set({ signin_ms: 0 });
+});
+await test('api 9.9: an account stored by one gateway serves in the other within a second', async () => {
+  equal((await ready(two)).accounts.total, 1);
+  const third = await gateway(fake, { ...shared, ACCOUNTS: 'second@example.org:correct horse' });
+  await within(1500, async () => (await ready(one)).accounts.total === 2 && (await ready(two)).accounts.total === 2, 'both know the account');
+  await waitFor(async () => (await ready(one)).accounts.usable === 2, 10000, 'it is usable');
+  await third.stop();
+  await sleep(1500);
+  equal((await fake.stats()).signins, 2, 'sign-ins');
+});
+await test('api 9.9: a setting changed in one is seen by the other within a second, and so is its end', async () => {
+  const r = await call(one, 'PATCH', '/api/settings', { nMax: 2, upstreamCookie: 'cookie-canary-9' });
+  equal([r.status, r.json.persisted], [200, true], r.text);
+  await within(1000, async () => (await settings(two)).nMax === 2, 'the setting');
+  equal((await settings(two)).source.nMax, 'stored');
+  await call(two, 'PATCH', '/api/settings', { nMax: null, upstreamCookie: null });
+  await within(1000, async () => (await settings(one)).nMax === 4, 'its end');
+});
+await test('api 3.11: a cool-down met by one is kept by the other, and nobody writes it again and again', async () => {
+  for (let i = 0; i < 2; i++) await chat(one, '[[scenario:quota]]'); // both accounts are done for the day
+  await within(2500, async () => (await ready(two)).accounts.usable === 0, 'they rest in the other, too');
+  equal((await ready(one)).accounts.usable, 0);
+  const r = await chat(two, 'hi');
+  ok(r.status === 429 || r.status === 503, r.raw);
+  await sleep(1500);
+  const version = await redis.command('GET', 'q2a:version');
+  await sleep(3000);
+  equal(await redis.command('GET', 'q2a:version'), version, 'no ping-pong');
+});
+await test('api 9.9: nothing in Redis tells a secret', async () => {
+  const file = execFileSync('sh', ['-c', `cat ${redis.dir}/appendonlydir/* ${redis.dir}/*.aof 2>/dev/null || true`]).toString('latin1');
+  ok(file.includes('q2a:acct/ok@example.org'), 'the file is the right one');
+  for (const secret of ['correct horse', 'cookie-canary-9', KEY, 'eyJ']) ok(!file.includes(secret), secret);
+});
+await test('api 9.9: a started gateway finds cool-downs in the store', async () => {
+  const late = await gateway(fake, shared);
+  equal((await ready(late)).accounts, { total: 2, usable: 0 });
+  await late.stop();
+});
+await one.stop();
+await two.stop();
+await redis.command('FLUSHALL');
+
+await test('api 9.6, 9.9, 12: Redis away: chats go on, readiness says so, changes get 503', async () => {
+  [one, two] = await Promise.all([gateway(fake, shared), gateway(fake, shared)]);
+  await waitFor(async () => (await ready(one)).status === 'ready' && (await ready(two)).status === 'ready', 15000, 'both are ready');
+  const long = stream(one, '[[scenario:slow ms=400]]');
+  await sleep(300);
+  await redis.kill();
+  await waitFor(async () => (await ready(one)).status === 'degraded' && (await ready(two)).status === 'degraded', 5000, 'degraded');
+  const r = await fetch(`${one.base}/readyz`);
+  equal([r.status, await r.json()], [200, { status: 'degraded', reasons: ['redis_down'] }]);
+  equal((await chat(one, 'hi')).status, 200);
+  equal((await chat(two, 'hi')).status, 200);
+  const answer = await long;
+  equal([answer.status, answer.finish, answer.error], [200, 'stop', undefined]);
+  const w = await call(one, 'PATCH', '/api/settings', { nMax: 3 });
+  equal([w.status, w.json.error?.type, w.json.error?.code], [503, 'service_unavailable_error', 'store_unavailable'], w.text);
+  equal((await settings(one)).nMax, 4, 'nothing was changed');
+});
+await test('api 9.9: what was met while Redis was away is written and shared once it is back', async () => {
+  await chat(one, '[[scenario:quota]]');
+  equal((await ready(two)).accounts.usable, 1);
+  await redis.start();
+  await waitFor(async () => (await ready(one)).status !== 'degraded' && (await ready(two)).status !== 'degraded', 5000, 'back');
+  await within(3000, async () => (await ready(two)).accounts.usable === 0, 'the cool-down came over');
+  equal((await call(one, 'PATCH', '/api/settings', { nMax: 3 })).status, 200);
+  await within(1500, async () => (await settings(two)).nMax === 3, 'the setting');
+});
+await test('api 9.9: changes that were missed are found by their version', async () => {
+  // Gateway two is deaf for a while: its process stands still, and its connections are cut meanwhile.
+  two.process.kill('SIGSTOP');
+  await call(one, 'PATCH', '/api/settings', { nMax: 2 });
+  await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  await call(one, 'PATCH', '/api/settings', { searchInfoMode: 'text' });
+  two.process.kill('SIGCONT');
+  await within(3000, async () => { const s = await settings(two); return s.nMax === 2 && s.searchInfoMode === 'text'; }, 'both settings');
+});
+await test('api 9.9: a server that comes back empty gets the accounts again', async () => {
+  await redis.kill();
+  rmSync(join(redis.dir, 'appendonlydir'), { recursive: true, force: true });
+  await redis.start();
+  await waitFor(async () => (await redis.command('EXISTS', 'q2a:acct/ok@example.org')).startsWith(':1'), 10000, 'the account is there');
+  const late = await gateway(fake, shared);
+  equal((await ready(late)).accounts.total, 1);
+  ok(!late.log().includes('cannot be read'), 'sealed as before');
+  await late.stop();
+});
+await one.stop();
+await two.stop();
+
+const fails = async (env) => {
+  try {
+    const gw = await gateway(fake, { ...shared, ...env });
+    await gw.stop();
+    return { code: 0 };
+  } catch (e) {
+    return { code: Number(/ended with (\d+)/.exec(e.message)?.[1]), text: e.message };
+  }
+};
+await test('api 9.9: no SECRET_KEY and no API_KEY: 78; sealed with another key: 65; a newer format: 65', async () => {
+  const none = await fails({ API_KEY: '' });
+  equal(none.code, 78, none.text);
+  ok(none.text.includes('SECRET_KEY'), none.text);
+  equal((await fails({ SECRET_KEY: 'another key of sixteen' })).code, 65);
+  await redis.command('SET', 'q2a:meta/format', '2');
+  equal((await fails({})).code, 65);
+  await redis.command('SET', 'q2a:meta/format', '1');
+});
+await test('api 11.4: not reachable at start: tried again for 30 s, then 69', async () => {
+  await redis.kill();
+  const dead = spawn(process.env.Q2A_BINARY || join(top, 'build/qwen2api'), [], { cwd: mkdtempSync(join(tmpdir(), 'q2a-')),
+    env: { PATH: process.env.PATH, ...shared, API_KEY: KEY, SERVICE_PORT: String(await freePort()), LISTEN_ADDRESS: '127.0.0.1' } });
+  let text = '';
+  dead.stderr.on('data', (d) => { text += d; });
+  const begin = Date.now();
+  const code = await new Promise((r) => dead.on('exit', r));
+  equal(code, 69, text);
+  ok(Date.now() - begin > 25000 && Date.now() - begin < 50000, `${Date.now() - begin} ms`);
+  ok(text.includes('redis') || text.includes('Redis'), text);
+});
+await test('api 11.4: a server that comes 3 s after the gateway is waited for', async () => {
+  const late = gateway(fake, shared);
+  await sleep(3000);
+  await redis.start();
+  const gw = await late;
+  equal((await ready(gw)).accounts.total, 1);
+  await gw.stop();
+});
+await test('api 11.4: rediss:// with name, user, password and database; the wrong ones are refused without telling them', async () => {
+  const dir = certificates(), tlsPort = await freePort();
+  const tls = await redisServer([`tls-port ${tlsPort}`, `tls-cert-file ${dir}/fake.pem`, `tls-key-file ${dir}/fake.key`, `tls-ca-cert-file ${dir}/ca.pem`, 'tls-auth-clients no',
+    'user default off', 'user gateway on >p@ss:w%rd ~* &* +@all']);
+  await tls.start();
+  const resolve = ['chat.qwen.ai', 'auth.qwen.ai'].map((h) => `${h}:443=127.0.0.1:${fake.port}`).join(',') + `,img.example.test:6390=127.0.0.1:${tlsPort}`;
+  const gw = await gateway(fake, { ...shared, REDIS_URL: 'rediss://gateway:p%40ss%3Aw%25rd@img.example.test:6390/5', UPSTREAM_RESOLVE: resolve });
+  equal((await chat(gw, 'hi')).status, 200);
+  equal((await call(gw, 'PATCH', '/api/settings', { nMax: 2 })).json.persisted, true);
+  ok(!gw.log().includes('p@ss') && !gw.log().includes('p%40ss'), gw.log());
+  await gw.stop();
+  const again = await gateway(fake, { ...shared, REDIS_URL: 'rediss://gateway:p%40ss%3Aw%25rd@img.example.test:6390/5', UPSTREAM_RESOLVE: resolve });
+  equal((await settings(again)).nMax, 2);
+  await again.stop();
+});
+
+for (const s of servers) {
+  if (s.process && s.process.exitCode === null) await s.kill();
+  rmSync(s.dir, { recursive: true, force: true });
+}
+await done();
