@@ -798,13 +798,11 @@ static void *store_redis_main(void *arg)
   struct q_error e = Q_ERROR_NONE;
   while(!store_redis_ending(m, 0)) {
     struct redis *sub = store_redis_dial(m, &e);
-    enum q_status st = sub ? Q_OK : Q_STORE;
     store_redis_set_sub(m, sub);
-    if(!st) st = store_redis_listen(m, sub);
+    if(sub) (void)store_redis_listen(m, sub); /* this connection may end alone: the server is away if no new one can be had */
     store_redis_set_sub(m, NULL);
     redis_close(sub);
-    if(store_redis_ending(m, 0)) break;
-    if(st) store_redis_down(m);
+    if(!sub && !store_redis_ending(m, 0)) store_redis_down(m);
     store_redis_ending(m, STORE_REDIS_AGAIN_MS);
   }
   return NULL;
