@@ -298,6 +298,7 @@ static void account_book_busy(struct account *a, enum feature f, const char *wor
 static void account_book_ok(struct account *a, enum feature f)
 {
   a->transport_row = a->error_row = a->auth_row = a->barred_row = 0;
+  if(a->features[f].busy_step) a->dirty = true; /* it is stored */
   a->features[f].busy_step = 0;
 }
 
@@ -307,6 +308,7 @@ static void account_book_grant(struct account *a, enum q_status how, const char 
   const enum feature f = FEATURE_CLI;
   switch(how) {
   case Q_OK:
+    if(a->features[f].busy_step) a->dirty = true;
     a->grant.row = a->features[f].busy_step = 0;
     break;
   case Q_NO_CLI:

@@ -33,7 +33,7 @@ static void accounts_features(const struct account *a, struct strbuf *b)
   bool any = false;
   for(int f = 0; f < FEATURE_COUNT; f++) {
     const struct feature_state *x = &a->features[f];
-    if(x->state == ACCOUNT_ACTIVE) continue;
+    if(x->state == ACCOUNT_ACTIVE && !x->busy_step) continue; /* the next "too fast" goes on where the last rest ended */
     strbuf_addz(b, any ? ",\"" : ",\"features\":{\"");
     any = true;
     strbuf_fmt(b, "%s\":{\"state\":\"%s\",\"why\":\"%s\",\"until\":%lld,\"step\":%d,\"message\":", feature_name((enum feature)f),
@@ -205,12 +205,12 @@ static void accounts_read_features(struct account *a, const struct json *list)
     enum account_state s = account_state_by_name(json_str(json_get(m, "state")));
     int64_t until = 0, step = 0;
     char words[304];
-    if(f == FEATURE_COUNT || (s != ACCOUNT_COOLING && s != ACCOUNT_LIMITED)) continue;
+    if(f == FEATURE_COUNT) continue;
     (void)json_int(json_get(m, "until"), &until);
     (void)json_int(json_get(m, "step"), &step);
     str_copy(words, sizeof words, json_str(json_get(m, "message")));
-    account_rest(a, f, s, accounts_why(json_str(json_get(m, "why"))), words, until);
-    a->features[f].busy_step = step > 0 && step < 10 ? (int)step : 0;
+    if(s == ACCOUNT_COOLING || s == ACCOUNT_LIMITED) account_rest(a, f, s, accounts_why(json_str(json_get(m, "why"))), words, until);
+    a->features[f].busy_step = step < 0 ? 0 : step > 10 ? 10 : (int)step;
   }
 }
 

@@ -390,10 +390,13 @@ static int pool_queue_of(const struct pool_want *w)
   return w->plane == POOL_WEB ? (int)w->feature : FEATURE_COUNT + (int)w->plane;
 }
 
-static bool pool_overtakes(struct pool *p, const struct pool_want *want)
+/* Whether somebody in line for the same could be served now. Who waits for more than that (uploads, an account not tried yet) holds
+ * nobody up meanwhile. */
+static bool pool_overtakes(struct pool *p, const struct pool_want *want, int64_t now_ms)
 {
+  struct pool_view v;
   for(struct pool_waiter *w = p->first; w; w = w->next)
-    if(pool_queue_of(&w->want) == pool_queue_of(want)) return true;
+    if(pool_queue_of(&w->want) == pool_queue_of(want) && pool_choose(p, &w->want, now_ms, &v)) return true;
   return false;
 }
 
@@ -414,8 +417,8 @@ enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms
     pthread_mutex_unlock(&p->lock);
     return st;
   }
-  bool line = pool_overtakes(p, &w->want);
   struct pool_entry *chosen = pool_choose(p, &w->want, now_ms, &v);
+  bool line = chosen && pool_overtakes(p, &w->want, now_ms);
   if(chosen && !line) {
     pool_lend(p, chosen, w, now_ms);
     st = Q_OK;
@@ -466,7 +469,7 @@ static void pool_grant(struct pool *p, int64_t now_ms)
     if(none[queue]) continue;
     struct pool_entry *e = pool_choose(p, &w->want, now_ms, &v);
     if(!e) {
-      none[queue] = w->want.avoid_n == 0 && w->want.plane == POOL_WEB;
+      none[queue] = w->want.avoid_n == 0 && !w->want.uploads && w->want.plane == POOL_WEB;
       continue;
     }
     pool_dequeue(p, w);

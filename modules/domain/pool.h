@@ -6,7 +6,7 @@
  * Memory:  a lease borrows its account: readable until pool_release(), even if the account is removed meanwhile.
  * Who:     of the accounts whose feature is active the least loaded, then the least recently used; at most cap turns at
  *          once on one, starts at least gap_ms apart. Who finds all busy waits in order of arrival; nobody overtakes
- *          somebody who waits for the same feature.
+ *          somebody who waits for the same feature and could be served.
  * Planes:  what is lent: the web chat of web accounts, CLI grants (of web and cli accounts), keys of api accounts. A turn
  *          of one plane never gets an account of another. Rests below are the web's; those of a grant touch its feature
  *          cli alone (refused: a day, Q_NO_CLI); an api key that is refused (Q_UP_AUTH) is invalid at once.
