@@ -403,7 +403,7 @@ void app_destroy(struct app *a)
   if(a->videos) videos_end(a->videos);
   jobs_destroy(a->fetch_jobs); /* a download that ends starts an upload */
   jobs_destroy(a->upload_jobs);
-  responses_end(a->responses);
+  responses_stop(a->responses);
   jobs_destroy(a->jobs);
   if(a->keeper && a->store && a->seal && a->pool && a->store->ops->lasting && keeper_save(a->keeper))
     LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");

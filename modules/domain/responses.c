@@ -265,7 +265,7 @@ void responses_destroy(struct responses *s)
   mem_free(s);
 }
 
-void responses_end(struct responses *s)
+void responses_stop(struct responses *s)
 {
   if(!s) return;
   pthread_mutex_lock(&s->lock);

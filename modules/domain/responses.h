@@ -36,7 +36,7 @@ struct responses_home { struct store *store; const struct seal *seal; struct job
 /* Reads what was kept, before any other call; from then on records are written. max 0: they are deleted. anew: all are sealed
  * with the first key of SECRET_KEY, before it returns. What cannot be read is left out and deleted. */
 enum q_status responses_load(struct responses *s, const struct responses_home *home, int64_t max, bool anew, int64_t wall_ms) Q_MUST_USE;
-void responses_end(struct responses *s); /* before the jobs end: nothing more is written than what waits already */
+void responses_stop(struct responses *s); /* before the jobs end: nothing more is written than what waits already */
 
 /* Keeps a copy. before: a reference of the caller's, or NULL. max: RESPONSES_STORE_MAX.
  * Q_OK, Q_TOO_BIG (it is larger than one may be; nothing was kept), Q_NOMEM. max 0: Q_OK, and nothing is kept. */

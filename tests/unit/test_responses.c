@@ -192,7 +192,7 @@ static struct responses *lasting(struct store *store, struct jobs *jobs, int64_t
 
 static void leave(struct responses *s, struct jobs *jobs)
 {
-  responses_end(s);
+  responses_stop(s);
   jobs_destroy(jobs);
   responses_destroy(s);
 }
