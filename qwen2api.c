@@ -69,6 +69,7 @@
 #include "net/tls.c"
 #include "net/resolve.c"
 #include "net/net.c"
+#include "net/notify.c"
 #include "net/proxy.c"
 #include "net/conn.c"
 #include "net/httpc.c"
@@ -114,6 +115,7 @@
 #include "domain/relay.c"
 #include "domain/keeper.c"
 #include "domain/settings.c"
+#include "domain/memwatch.c"
 #include "domain/app.c"
 
 #include "http/reply.c"
@@ -139,6 +141,8 @@
 #include "http/h_settings.c"
 
 #include "main/listen.c"
+#include "main/resume.c"
+#include "main/serve.c"
 #include "main/command.c"
 
 #ifndef Q2A_NO_MAIN

@@ -222,7 +222,7 @@ static void world_reject(void *ctx, const struct q_error *e, struct strbuf *out)
 /* more: further settings as NAME=value, NULL at the end. false: out of memory (a fault). */
 static bool world_begin(struct world *w, char **more)
 {
-  char *env[32] = { "API_KEY=sk-world-0123456789", "DATA_SAVE_MODE=none", "QWEN_CHAT_PROXY_URL=http://127.0.0.1:9", "PM2_INSTANCES=1",
+  char *env[32] = { "API_KEY=sk-world-0123456789,sk-user-0123456789", "DATA_SAVE_MODE=none", "QWEN_CHAT_PROXY_URL=http://127.0.0.1:9", "PM2_INSTANCES=1",
                     "ACCOUNTS=one@example.org:pw,two@example.org:pw", "CHAT_STOCK=0", "CHAT_RETRY_BACKOFF_MS=1", "LOG_LEVEL=ERROR" };
   int n = 8, code;
   while(more && *more && n < 31) env[n++] = *more++;

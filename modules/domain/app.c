@@ -24,6 +24,7 @@ enum {
   APP_UPLOAD_THREADS = 32,
   APP_STUCK_MS = 5000,
   APP_REDIS_MS = 30 * 1000, /* how long an unreachable server is tried at start */
+  APP_ACCEPTED_MS = 300,    /* for requests on the way over connections that were accepted just now */
   APP_TIDY_MS = 3000        /* how long the end waits for stops and deletions */
 };
 
@@ -145,9 +146,6 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   enum q_status st = settings_load(a, e);
   if(!st) st = accounts_load(a, e);
   if(!st) st = accounts_from_env(a, e);
-  struct responses_home home = { a->store, a->seal, a->jobs, a->log };
-  if(!st && a->store->ops->lasting && responses_load(a->responses, &home, a->config->responses_store_max, stale, now_wall_ms(a->now)))
-    st = status_fail(e, Q_STORE, NULL, "The kept responses cannot be read from the store.");
   if(!st && stale) { /* SECRET_KEY=new,old: everything is sealed anew */
     st = accounts_reseal(a);
     if(!st) st = settings_reseal(a);
@@ -202,6 +200,8 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   }
   *exit_code = 0;
   pthread_mutex_init(&a->lock, NULL);
+  a->restart = parts->restart;
+  a->restart_ctx = parts->restart_ctx;
   a->now = parts->now ? parts->now : &now_real;
   a->log = log;
   a->config = config;
@@ -367,6 +367,30 @@ static void app_wait(struct app *a, int64_t ms, const atomic_bool *hurry, int (*
   }
 }
 
+static void app_unlisten_pump(struct app_pump *p)
+{
+  gate_unlisten(p->gate);
+}
+
+void app_unlisten(struct app *a)
+{
+  struct timespec moment = { 0, APP_ACCEPTED_MS * 1000 * 1000 };
+  for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_unlisten_pump);
+  nanosleep(&moment, NULL);
+}
+
+static void app_shed_pump(struct app_pump *p)
+{
+  strbuf_free(&p->scratch);
+}
+
+/* The C library gives freed pages back by itself, as soon as a group of blocks is empty: there is nothing to call for it. */
+void app_shed(struct app *a)
+{
+  uploads_shed(a->uploads);
+  for(int i = 0; i < a->pump_n; i++) app_on_pump(&a->pumps[i], app_shed_pump);
+}
+
 void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry)
 {
   atomic_store(&a->draining, true);
@@ -403,7 +427,6 @@ void app_destroy(struct app *a)
   if(a->videos) videos_end(a->videos);
   jobs_destroy(a->fetch_jobs); /* a download that ends starts an upload */
   jobs_destroy(a->upload_jobs);
-  responses_stop(a->responses);
   jobs_destroy(a->jobs);
   if(a->keeper && a->store && a->seal && a->pool && a->store->ops->lasting && keeper_save(a->keeper))
     LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");

@@ -74,6 +74,8 @@ struct app {
   struct videos *videos;
   struct gauge *gauge;
   struct settings *settings;
+  void (*restart)(void *ctx);  /* as in app_parts */
+  void *restart_ctx;
   struct gate_shared *gates;
   struct app_pump pumps[APP_PUMPS_MAX];
   int pump_n;
@@ -104,6 +106,8 @@ struct app_parts {         /* what a test may replace; zeroed: the real ones */
   const struct transport *transport;
   struct store *store;     /* taken over */
   const struct config_input *input; /* how config was loaded, for changes at run time; NULL: from nothing */
+  void (*restart)(void *ctx); /* asks the process to restart itself (any thread, must not block); NULL: it cannot */
+  void *restart_ctx;
 };
 /* Opens the store, loads accounts and keys, builds pumps and gates; no thread of the pumps runs yet. *config is taken
  * over. Q_* with words in *e; *exit_code is what the process should end with. */
@@ -112,6 +116,10 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
 enum q_status app_start(struct app *a) Q_MUST_USE;  /* pump threads, keeper */
 /* Drains: no new connections, running chats end within grace_ms or get an error event; then everything stops. */
 void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry);
+/* Before app_stop(), when others will listen on the same sockets: they are let go, and who was accepted already has its request
+ * answered first. */
+void app_unlisten(struct app *a);
+void app_shed(struct app *a); /* memory is short: what can be had again is given back. Not on a pump */
 void app_destroy(struct app *a);
 
 struct app_health { bool alive, ready, degraded; const char *reasons[4]; int reason_n; int total, usable; int64_t uptime_s; };

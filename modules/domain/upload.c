@@ -22,6 +22,11 @@ struct uploads *uploads_new(struct app *a)
   return NULL;
 }
 
+void uploads_shed(struct uploads *u)
+{
+  upload_cache_clear(u->cache);
+}
+
 void uploads_destroy(struct uploads *u)
 {
   if(!u) return;

@@ -65,6 +65,7 @@ void upload_forget(struct app *a, const struct lease *who, struct upload_set *se
 /* All flights and what they share; one per app. */
 struct uploads;
 struct uploads *uploads_new(struct app *a) Q_MUST_USE;
+void uploads_shed(struct uploads *u);    /* memory is short: what is known of earlier uploads is forgotten */
 void uploads_destroy(struct uploads *u); /* after fetch_jobs and upload_jobs ended; takes NULL */
 
 #endif

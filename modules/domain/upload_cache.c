@@ -206,6 +206,16 @@ void upload_cache_forget(struct upload_cache *c, const unsigned char sig[UPLOAD_
   pthread_mutex_unlock(&c->lock);
 }
 
+void upload_cache_clear(struct upload_cache *c)
+{
+  pthread_mutex_lock(&c->lock);
+  for(struct upload_cache_entry *e = c->newest, *older; e; e = older) {
+    older = e->older;
+    if(!e->refused) upload_cache_drop(c, e);
+  }
+  pthread_mutex_unlock(&c->lock);
+}
+
 int upload_cache_count(struct upload_cache *c)
 {
   pthread_mutex_lock(&c->lock);

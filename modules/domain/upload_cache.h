@@ -43,6 +43,7 @@ void upload_cache_remove(struct upload_cache *c, const unsigned char sig[UPLOAD_
 /* Writes: once a day files that were not used for 30 days go, and the oldest above UPLOAD_CACHE_FILES_MAX. */
 void upload_cache_sweep(struct upload_cache *c, int64_t now_ms);
 int upload_cache_count(struct upload_cache *c);
+void upload_cache_clear(struct upload_cache *c); /* memory only: files stay, and are read again when asked for */
 bool upload_cache_on_disk(const struct upload_cache *c);
 
 /* The text of a file and back; for tests. False: none of ours. */

@@ -239,3 +239,15 @@ void h_reload(struct req *q)
   strbuf_free(&restart);
   strbuf_free(&b);
 }
+
+void h_restart(struct req *q)
+{
+  struct app *a = q->app;
+  if(!a->restart) {
+    req_fail_st(q, Q_UNSUPPORTED, NULL, "This process cannot restart itself.");
+    return;
+  }
+  LOG_INFO(a->log, "main", q->id, "a restart was asked for");
+  req_answer(q, 200, S("application/json"), S("Cache-Control: no-store\r\n"), S("{\"status\":true,\"message\":\"The gateway restarts when the running answers are done.\"}"));
+  a->restart(a->restart_ctx);
+}

@@ -78,6 +78,7 @@ static const struct route routes_table[] = {
   { "POST", "/api/simple-model-map",    WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
   { "POST", "/api/setRetryConfig",      WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
   { "POST", "/api/reload",              WHO_ADMIN, 64 * 1024, h_reload, NULL },
+  { "POST", "/api/restart",             WHO_ADMIN, 64 * 1024, h_restart, NULL },
   { "GET",  "/",                        WHO_OPEN, 0, h_asset, NULL },
   { "GET",  "/*",                       WHO_OPEN, 0, h_asset, NULL },
 };

@@ -1,13 +1,7 @@
 #include "main/command.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/crypt.h"
@@ -16,9 +10,8 @@
 #include "domain/keys.h"
 #include "domain/store.h"
 #include "http/handlers.h"
-#include "domain/relay.h"
 #include "http/routes.h"
-#include "main/listen.h"
+#include "main/serve.h"
 
 #include "notices.inc"
 
@@ -31,7 +24,7 @@ struct command {
   int flags_n;
   bool ready;                             /* healthcheck --ready */
   const char *url;                        /* healthcheck --url */
-  char **envp;
+  char **argv, **envp;
 };
 
 /* ---- printing ---- */
@@ -203,175 +196,17 @@ static int command_new_key(const struct command *c)
   return code;
 }
 
-/* ---- serve ---- */
-
-/* As many descriptors as are allowed; MAX_CONNECTIONS is lowered to what they can carry: each client may need an upstream
- * connection of its own. */
-static int command_connections(const struct config *c, struct log *log)
-{
-  struct rlimit r;
-  if(getrlimit(RLIMIT_NOFILE, &r) != 0) return (int)c->max_connections;
-  r.rlim_cur = r.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &r);
-  int64_t possible = r.rlim_cur == RLIM_INFINITY ? INT32_MAX : ((int64_t)r.rlim_cur - 64) / 2;
-  if(possible >= c->max_connections) return (int)c->max_connections;
-  LOG_WARN(log, "main", "", "the limit of open files (%lld) allows %lld connections, not MAX_CONNECTIONS=%lld", (long long)r.rlim_cur,
-           (long long)possible, (long long)c->max_connections);
-  return (int)(possible < 16 ? 16 : possible);
-}
-
-static void command_weak_keys(const struct config *c, struct log *log)
-{
-  static const char *const samples[] = { "sk-123456", "sk-456789", "sk-admin123", "sk-user456", "sk-user789" };
-  if(listen_is_loopback(c->listen_address)) return;
-  for(int i = 0; i < c->api_key.n; i++) {
-    bool sample = false;
-    for(size_t k = 0; k < sizeof samples / sizeof samples[0]; k++) sample |= strcmp(c->api_key.v[i], samples[k]) == 0;
-    if(sample || strlen(c->api_key.v[i]) < 16)
-      LOG_WARN(log, "main", "", "key %d of API_KEY is %s, and this address is open to others", i + 1,
-               sample ? "a published sample" : "shorter than 16 characters");
-  }
-}
-
-static void command_show_key(struct app *a, const struct config *c)
-{
-  char line[400];
-  if(!a->made_key[0]) return;
-  const char *host = c->listen_address[0] && strncmp(c->listen_address, "unix:", 5) ? c->listen_address : "localhost";
-  int n = snprintf(line, sizeof line, "\n  Admin key (shown once): %s\n  Dashboard:              http://%s:%lld/\n\n", a->made_key, host,
-                   (long long)c->service_port);
-  if(write(2, line, (size_t)n) < 0) LOG_WARN(a->log, "main", "", "the admin key could not be shown; set API_KEY or use new-admin-key");
-  crypt_wipe(line, sizeof line);
-  crypt_wipe(a->made_key, sizeof a->made_key);
-}
-
-struct command_listen { struct app *app; struct listen_set *set; };
-
-static struct log *command_log(const struct config *c)
-{
-  struct log_config lc = { .now = &now_real, .level = (enum log_level)c->log_level, .fd = 2, .dir = c->enable_file_log ? c->log_dir : NULL,
-                           .file_max_bytes = c->max_log_file_size_bytes, .files_max = (int)c->max_log_files };
-  return log_new(&lc);
-}
-
-/* Waits for SIGTERM or SIGINT; then drains, unless a second one comes. */
-static void command_wait(int signals, struct app *a)
-{
-  struct signalfd_siginfo info;
-  while(read(signals, &info, sizeof info) != (ssize_t)sizeof info) {}
-  LOG_INFO(a->log, "main", "", "stopping: running answers have %lld s", (long long)a->config->shutdown_grace_ms / 1000);
-}
-
-struct command_second { int signals; atomic_bool *hurry; };
-static void *command_watch(void *arg)
-{
-  struct command_second *s = arg;
-  struct pollfd p = { s->signals, POLLIN, 0 };
-  struct signalfd_siginfo info;
-  while(!atomic_load(s->hurry))
-    if(poll(&p, 1, 100) > 0 && read(s->signals, &info, sizeof info) > 0) {
-      atomic_store(s->hurry, true);
-      _exit(1); /* a second signal ends at once */
-    }
-  return NULL;
-}
-
-static void command_stop(struct app *a, int signals)
-{
-  static const int64_t none = 0;
-  atomic_bool done = false;
-  struct command_second second = { signals, &done };
-  pthread_t watcher;
-  int64_t grace = a->config->shutdown_grace_ms;
-  (void)none;
-  bool watching = pthread_create(&watcher, NULL, command_watch, &second) == 0;
-  app_stop(a, grace, NULL);
-  atomic_store(&done, true);
-  if(watching) pthread_join(watcher, NULL);
-}
-
-/* TZ may come from the file: days begin where it says. Before any thread runs. */
-static void command_zone(const struct config *c)
-{
-  if(c->tz[0]) setenv("TZ", c->tz, 1);
-  tzset();
-}
-
-static int command_run(const struct command *c, struct config *config, struct log *log, int signals)
-{
-  struct config_input in = { .envp = c->envp, .file = c->file, .flags = c->flags, .flags_n = c->flags_n };
-  struct desk desk = { .app = NULL };
-  struct listen_set listeners = { .n = 0 };
-  struct app_parts parts = { .input = &in };
-  struct app *a = NULL;
-  struct q_error e = Q_ERROR_NONE;
-  int code = 0;
-  command_zone(config);
-  struct gate_config gate = { .now = &now_real, .body_max = (size_t)config->body_limit_bytes,
-                              .bodies_sum_max = (size_t)config->body_limit_bytes * 4, .max_connections = command_connections(config, log),
-                              .on_request = desk_request, .on_requests = desk_requests, .on_reject = desk_reject, .ctx = &desk };
-  if(listen_open(config->listen_address, (int)config->service_port, &listeners, &e)) {
-    fprintf(stderr, "qwen2api: %s\n", e.msg);
-    config_unref(config);
-    return EXIT_TAKEN;
-  }
-  if(app_new(&a, config, log, &parts, &gate, &e, &code)) {
-    fprintf(stderr, "qwen2api: %s\n", e.msg);
-    listen_close(&listeners);
-    return code;
-  }
-  enum q_status st = desk_open(&desk, (int)a->config->desk_threads, log);
-  desk.app = a;
-  for(int i = 0; i < a->pump_n && !st; i++)
-    for(int k = 0; k < listeners.n && !st; k++) st = gate_listen(a->pumps[i].gate, listeners.fd[k]);
-  if(!st) st = app_start(a);
-  if(!st) {
-    LOG_INFO(log, "main", "", "qwen2api " Q2A_VERSION " on %s port %lld; pumps: %d threads, %d accounts, store: %s",
-             a->config->listen_address[0] ? a->config->listen_address : "all addresses", (long long)a->config->service_port, a->pump_n,
-             pool_count(a->pool, FEATURE_CHAT, now_wall_ms(a->now)).total, a->store->ops->name);
-    relay_route_say(a);
-    command_weak_keys(a->config, log);
-    command_show_key(a, a->config);
-    command_wait(signals, a);
-    command_stop(a, signals);
-  } else {
-    fprintf(stderr, "qwen2api: %s\n", status_row(st)->text);
-    app_stop(a, 0, NULL);
-  }
-  desk_close(&desk);
-  app_destroy(a);
-  listen_close(&listeners);
-  return st ? 1 : 0;
-}
-
 static int command_serve(const struct command *c)
 {
   struct config *config = command_config(c, false);
-  sigset_t set;
-  if(!config) return EXIT_CONFIG;
-  prctl(PR_SET_DUMPABLE, 0); /* no core dump with secrets in it */
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &set, NULL); /* before the first thread: all inherit it */
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write, as a full disk is */
-  int signals = signalfd(-1, &set, SFD_CLOEXEC);
-  struct log *log = command_log(config);
-  if(!log || signals < 0) {
-    fprintf(stderr, "qwen2api: the log folder %s cannot be written\n", config->log_dir);
-    config_unref(config);
-    return EXIT_CREATE;
-  }
-  int code = command_run(c, config, log, signals);
-  log_destroy(log);
-  close(signals);
-  return code;
+  struct config_input in = { .envp = c->envp, .file = c->file, .flags = c->flags, .flags_n = c->flags_n };
+  struct serve_start start = { c->argv, c->envp, &in };
+  return config ? serve_run(&start, config) : EXIT_CONFIG;
 }
 
 int command_main(int argc, char **argv, char **envp)
 {
-  struct command c = { .envp = envp };
+  struct command c = { .argv = argv, .envp = envp };
   struct strbuf b = STRBUF(1024 * 1024);
   int rc = command_read(&c, argc, argv);
   if(rc) return rc;

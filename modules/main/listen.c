@@ -1,6 +1,7 @@
 #include "main/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -106,6 +107,56 @@ enum q_status listen_open(const char *address, int port, struct listen_set *out,
   if(!why) why = strerror(errno);
   listen_close(out);
   return status_fail(e, st, "LISTEN_ADDRESS", "cannot listen on %.200s port %d: %s", address[0] ? address : "all addresses", port, why);
+}
+
+/* ---- opened by another ---- */
+
+static bool listen_is_listening(int fd)
+{
+  int type = 0, on = 0;
+  socklen_t n = sizeof type, m = sizeof on;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM &&
+         getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &m) == 0 && on;
+}
+
+bool listen_inherit(const int *fd, int n, struct listen_set *out)
+{
+  *out = (struct listen_set){ .n = 0 };
+  for(int i = 0; i < n; i++)
+    if(!listen_is_listening(fd[i])) return false;
+  for(int i = 0; i < n; i++) {
+    fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+    fcntl(fd[i], F_SETFL, fcntl(fd[i], F_GETFL) | O_NONBLOCK);
+    out->fd[out->n++] = fd[i];
+  }
+  return n > 0;
+}
+
+static struct str listen_env(char **envp, struct str name)
+{
+  for(; envp && *envp; envp++)
+    if(str_starts(str_z(*envp), name)) return str_z(*envp + name.n);
+  return STR_NONE;
+}
+
+enum q_status listen_activated(char **envp, struct listen_set *out, struct q_error *e)
+{
+  int64_t pid = 0, n = 0;
+  int fd[LISTEN_MAX];
+  *out = (struct listen_set){ .n = 0 };
+  if(!str_int(listen_env(envp, S("LISTEN_PID=")), &pid) || pid != getpid()) return Q_OK;
+  if(!str_int(listen_env(envp, S("LISTEN_FDS=")), &n) || n <= 0) return Q_OK;
+  if(n > LISTEN_MAX) return status_fail(e, Q_BAD_VALUE, "LISTEN_FDS", "LISTEN_FDS: at most %d sockets can be taken over", LISTEN_MAX);
+  for(int i = 0; i < n; i++) fd[i] = 3 + i; /* where the protocol puts them */
+  if(listen_inherit(fd, (int)n, out)) return Q_OK;
+  return status_fail(e, Q_BAD_VALUE, "LISTEN_FDS", "LISTEN_FDS: what was passed on is not a listening stream socket (use ListenStream=)");
+}
+
+bool listen_pass_on(const struct listen_set *l)
+{
+  for(int i = 0; i < l->n; i++)
+    if(fcntl(l->fd[i], F_SETFD, 0) != 0) return false;
+  return true;
 }
 
 void listen_close(struct listen_set *l)

@@ -1,0 +1,118 @@
+// ops.mjs - restart with the sockets handed over, SIGHUP, socket activation (api 9.2, 11.5, 11.6).
+import { spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { auth, chat, done, equal, fakeUpstream, gateway, KEY, ok, sleep, stream, test, top, waitFor } from './lib.mjs';
+
+const fake = await fakeUpstream();
+const binary = process.env.Q2A_BINARY || join(top, 'build/qwen2api');
+const post = async (gw, path, body) => { const r = await fetch(gw.base + path, { method: 'POST', headers: auth(), body: body === undefined ? undefined : JSON.stringify(body) }); return { status: r.status, json: await r.json() }; };
+const settings = async (gw, key = KEY) => (await fetch(`${gw.base}/api/settings`, { headers: auth(key) })).json();
+
+// Connects anew for each request, as fast as answers come; counts what was refused, broken or answered otherwise.
+function clients(gw, n) {
+  const seen = { answered: 0, refused: 0, broken: 0, other: 0 };
+  let on = true;
+  const one = () => new Promise((res) => {
+    let text = '';
+    const s = net.connect(gw.port, '127.0.0.1', () => s.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'));
+    s.on('data', (d) => { text += d; });
+    s.on('error', (e) => { seen[e.code === 'ECONNREFUSED' ? 'refused' : 'broken']++; res(); });
+    s.on('close', () => { if (text.startsWith('HTTP/1.1 200')) seen.answered++; else if (text) seen.other++; else seen.broken++; res(); });
+  });
+  const all = Array.from({ length: n }, async () => { while (on) await one(); });
+  return { seen, stop: async () => { on = false; await Promise.all(all); return seen; } };
+}
+
+await test('api 11.6: POST /api/restart keeps the process id, refuses no connection, lets running answers end', async () => {
+  const gw = await gateway(fake);
+  const pid = gw.process.pid;
+  await chat(gw, 'hello');
+  const running = stream(gw, '[[scenario:stream n=15 ms=100 size=10]]');
+  await sleep(400);
+  const c = clients(gw, 4);
+  await sleep(200);
+  const before = c.seen.answered;
+  equal((await post(gw, '/api/restart')).status, 200);
+  const r = await running;
+  equal([r.finish, r.error], ['stop', undefined], 'the running answer');
+  await waitFor(() => /store: memory; restarted/.test(gw.log()), 10000, 'the new image serves');
+  await sleep(500);
+  const seen = await c.stop();
+  equal([seen.refused, seen.broken, seen.other], [0, 0, 0], JSON.stringify(seen));
+  ok(seen.answered > before + 20, JSON.stringify(seen));
+  process.kill(pid, 0);
+  equal(gw.process.code, undefined, 'the same process');
+  equal((await chat(gw, 'hello')).status, 200, gw.log());
+  equal((await post(gw, '/api/restart')).status, 200, 'and again');
+  await waitFor(() => gw.log().split('; restarted').length === 3, 10000, 'a second time');
+  equal(await gw.stop(), 0);
+});
+await test('api 11.6: SIGTERM during a restart makes an end of it', async () => {
+  const gw = await gateway(fake);
+  await chat(gw, 'hello');
+  const running = stream(gw, '[[scenario:stream n=20 ms=100 size=10]]');
+  await sleep(400);
+  equal((await post(gw, '/api/restart')).status, 200);
+  await waitFor(() => /restarting: running answers/.test(gw.log()), 5000, 'it drains');
+  await sleep(500);
+  gw.process.kill('SIGTERM');
+  equal((await running).finish, 'stop');
+  equal(await gw.process.ended, 0, gw.log());
+  ok(!/; restarted/.test(gw.log()), gw.log());
+});
+await test('api 9.2: SIGHUP and /api/reload read .env again: live values, not what is fixed at start', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'q2a-')), file = join(cwd, 'x.env');
+  writeFileSync(file, 'N_MAX=2\n');
+  const gw = await gateway(fake, {}, ['--config', file]);
+  equal([(await settings(gw)).nMax, (await settings(gw)).source.nMax], [2, 'file']);
+  writeFileSync(file, 'N_MAX=3\nDESK_THREADS=4\nACCOUNTS=\n');
+  gw.process.kill('SIGHUP');
+  await waitFor(async () => (await settings(gw)).nMax === 3, 5000, 'the new value');
+  ok(/DESK_THREADS was changed, but is fixed at start/.test(gw.log()), gw.log());
+  equal((await settings(gw)).deskThreads, 8);
+  writeFileSync(file, 'N_MAX=9\n');
+  const bad = await post(gw, '/api/reload');
+  equal([bad.status, bad.json.error.code], [400, 'invalid_value'], JSON.stringify(bad.json));
+  equal((await settings(gw)).nMax, 3, 'nothing was changed');
+  writeFileSync(file, 'N_MAX=1\nSERVICE_PORT=1\n');
+  const good = await post(gw, '/api/reload');
+  equal(good.status, 200, JSON.stringify(good.json));
+  equal((await settings(gw)).nMax, 1);
+  await gw.stop();
+});
+await test('api 11.6: above PM2_MAX_MEMORY for 15 s: caches emptied, told once, then a restart; nobody is refused', async () => {
+  const gw = await gateway(fake, { PM2_MAX_MEMORY: '64M', SHUTDOWN_GRACE: '1' });
+  const c = clients(gw, 1);
+  const fat = net.connect(gw.port, '127.0.0.1');
+  fat.on('error', () => 0);
+  fat.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\nContent-Length: 120000000\r\n\r\n`);
+  for (let i = 0; i < 90; i++) fat.write(Buffer.alloc(1000000, 0x20));
+  const drip = setInterval(() => fat.write(' '), 1000);
+  await waitFor(() => /; restarted/.test(gw.log()), 60000, `a restart: ${gw.log()}`);
+  clearInterval(drip);
+  fat.destroy();
+  await sleep(300);
+  const seen = await c.stop();
+  equal([seen.refused, seen.broken, seen.other], [0, 0, 0], JSON.stringify(seen));
+  equal(gw.log().split('the caches are emptied').length, 2, gw.log());
+  equal(await gw.stop(), 0);
+});
+await test('api 11.6: socket activation: LISTEN_FDS of this process, and only of it', async () => {
+  const listener = net.createServer();
+  await new Promise((r) => listener.listen(0, '127.0.0.1', r));
+  const port = listener.address().port;
+  const p = spawn('/bin/sh', ['-c', `LISTEN_PID=$$ exec ${binary}`], { cwd: mkdtempSync(join(tmpdir(), 'q2a-')), stdio: ['ignore', 'pipe', 'pipe', listener._handle.fd],
+    env: { PATH: process.env.PATH, LISTEN_FDS: '1', SERVICE_PORT: '1', LISTEN_ADDRESS: '127.0.0.1', DATA_SAVE_MODE: 'none', API_KEY: KEY } });
+  let log = '';
+  p.stderr.on('data', (d) => { log += d; });
+  const ended = new Promise((r) => p.on('exit', r));
+  await waitFor(() => / pumps: /.test(log), 5000, log);
+  listener.close();
+  equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200);
+  p.kill('SIGTERM');
+  equal(await ended, 0, log);
+});
+await done();
