@@ -146,6 +146,9 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   enum q_status st = settings_load(a, e);
   if(!st) st = accounts_load(a, e);
   if(!st) st = accounts_from_env(a, e);
+  struct responses_home home = { a->store, a->seal, a->jobs, a->log };
+  if(!st && a->store->ops->lasting && responses_load(a->responses, &home, a->config->responses_store_max, stale, now_wall_ms(a->now)))
+    st = status_fail(e, Q_STORE, NULL, "The kept responses cannot be read from the store.");
   if(!st && stale) { /* SECRET_KEY=new,old: everything is sealed anew */
     st = accounts_reseal(a);
     if(!st) st = settings_reseal(a);
@@ -427,6 +430,7 @@ void app_destroy(struct app *a)
   if(a->videos) videos_end(a->videos);
   jobs_destroy(a->fetch_jobs); /* a download that ends starts an upload */
   jobs_destroy(a->upload_jobs);
+  responses_stop(a->responses);
   jobs_destroy(a->jobs);
   if(a->keeper && a->store && a->seal && a->pool && a->store->ops->lasting && keeper_save(a->keeper))
     LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");

@@ -56,12 +56,21 @@ static enum q_status seal_file_key(const char *dir, bool may_make, unsigned char
   return seal_refuse(e, exit_code, 73, "The file secret.key cannot be read or made in the data directory.");
 }
 
-static enum q_status seal_salt(struct store *store, unsigned char salt[SEAL_SALT], bool *fresh)
+/* Nothing was sealed yet: a key file may be made, also when an earlier start ended before it made one. */
+static enum q_status seal_none(struct store *store, bool *none)
+{
+  struct strbuf v = STRBUF(1024);
+  enum q_status st = store_get(store, S("meta/check"), &v);
+  *none = st == Q_NOT_FOUND;
+  strbuf_free(&v);
+  return *none ? Q_OK : st;
+}
+
+static enum q_status seal_salt(struct store *store, unsigned char salt[SEAL_SALT])
 {
   struct strbuf v = STRBUF(64);
   enum q_status st = store_get(store, S("meta/salt"), &v);
-  *fresh = st == Q_NOT_FOUND;
-  if(*fresh) {
+  if(st == Q_NOT_FOUND) {
     crypt_random(salt, SEAL_SALT);
     st = store_claim(store, S("meta/salt"), str_of((char *)salt, SEAL_SALT));
     strbuf_clear(&v);
@@ -122,7 +131,8 @@ struct seal *seal_open(struct store *store, const struct config *c, bool *stale,
   unsigned char salt[SEAL_SALT], raw[CRYPT_KEY];
   bool fresh;
   struct seal *s = mem_zalloc(sizeof *s);
-  enum q_status st = s ? seal_salt(store, salt, &fresh) : Q_NOMEM;
+  enum q_status st = s ? seal_salt(store, salt) : Q_NOMEM;
+  if(!st) st = seal_none(store, &fresh);
   if(st) status_fail(e, st, NULL, st == Q_NOMEM ? "Out of memory." : "The store cannot be used."), *exit_code = 1;
   for(int i = 0; !st && i < c->secret_key.n && i < SEAL_KEYS_MAX; i++) {
     crypt_hkdf(str_z(c->secret_key.v[i]), str_of((char *)salt, SEAL_SALT), S("qwen2api seal"), s->keys[s->n], CRYPT_KEY);

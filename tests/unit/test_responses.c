@@ -178,4 +178,177 @@ static void t_from_many_threads(void)
   responses_destroy(s);
 }
 
-T_MAIN(T(t_kept_per_key), T(t_least_recently_used_goes_first), T(t_a_day), T(t_bytes), T(t_conversations), T(t_out_of_memory), T(t_from_many_threads))
+/* ---- lasting ---- */
+
+static struct seal *seal_a;
+
+static struct responses *lasting(struct store *store, struct jobs *jobs, int64_t max, bool anew, int64_t now)
+{
+  struct responses *s = responses_new();
+  struct responses_home home = { store, seal_a, jobs, NULL };
+  CHECK_INT(responses_load(s, &home, max, anew, now), Q_OK);
+  return s;
+}
+
+static void leave(struct responses *s, struct jobs *jobs)
+{
+  responses_stop(s);
+  jobs_destroy(jobs);
+  responses_destroy(s);
+}
+
+static bool count_one(void *ctx, struct str key, struct str value)
+{
+  CHECK(str_find(value, S("{\"o\":1}")) < 0 && str_starts(key, S("resp/"))); /* sealed */
+  ++*(int *)ctx;
+  return true;
+}
+
+static int records(struct store *store)
+{
+  int n = 0;
+  CHECK_INT(store->ops->scan(store, S("resp/"), count_one, &n), Q_OK);
+  return n;
+}
+
+static struct seal *sealed_by(struct store *store, const char *secret, bool *stale)
+{
+  char a[200], *env[] = { a, NULL };
+  struct strbuf errors = STRBUF(10000), warnings = STRBUF(10000);
+  struct config_input in = { .envp = env, .file = "/dev/null" };
+  struct q_error e = Q_ERROR_NONE;
+  int code = 0;
+  snprintf(a, sizeof a, "SECRET_KEY=%s", secret);
+  struct config *c = config_load(&in, &errors, &warnings);
+  struct seal *k = seal_open(store, c, stale, &e, &code);
+  CHECK(k != NULL);
+  config_unref(c);
+  strbuf_free(&errors);
+  strbuf_free(&warnings);
+  return k;
+}
+
+static void t_api_7_3_kept_over_a_restart(void)
+{
+  bool stale;
+  struct store *store = store_mem_new();
+  seal_a = sealed_by(store, "a-secret-a-secret-a", &stale);
+  struct jobs *jobs = jobs_new(2);
+  struct responses *s = lasting(store, jobs, 10, false, 0);
+  char id[40];
+  CHECK(!keep(s, 1, "a", NULL, 0, 10, 1));
+  name(1, id);
+  const struct response *r = responses_find(s, "a", str_z(id), 1);
+  CHECK(!keep(s, 2, "a", r, 0, 10, 2)); /* continues 1 */
+  responses_unref(s, r);
+  CHECK(!keep(s, 3, "b", NULL, 5 << 20, 10, 3));
+  CHECK(!keep(s, 4, "", NULL, 0, 10, 4));
+  CHECK(!keep(s, 5, "a", NULL, 0, 10, 5));
+  name(1, id);
+  CHECK(responses_delete(s, "a", str_z(id), 6)); /* hidden: 2 needs it */
+  name(5, id);
+  CHECK(responses_delete(s, "a", str_z(id), 6));
+  struct strbuf gone = STRBUF(100);
+  CHECK_INT(store_get(store, S("resp/resp_000000000000000000005123"), &gone), Q_NOT_FOUND); /* at once */
+  leave(s, jobs);
+  CHECK_INT(records(store), 4);
+
+  s = lasting(store, jobs = jobs_new(2), 10, false, 10);
+  CHECK(!there(s, 1, "a", 10));
+  CHECK(there(s, 2, "a", 10) && !there(s, 2, "b", 10));
+  CHECK(there(s, 3, "b", 10));
+  CHECK(there(s, 4, "", 10));
+  CHECK(!there(s, 5, "a", 10));
+  name(2, id);
+  r = responses_find(s, "a", str_z(id), 10);
+  CHECK(r && r->before);
+  if(r && r->before) CHECK_STR(r->before->object, S("{\"o\":1}"));
+  if(r) CHECK_STR(r->input, S("[1]"));
+  responses_unref(s, r);
+  CHECK(responses_delete(s, "a", str_z(id), 10)); /* now 1 goes, too */
+  leave(s, jobs);
+  CHECK_INT(records(store), 2);
+
+  s = lasting(store, jobs = jobs_new(2), 1, false, 10); /* fewer are allowed: the newest stays */
+  CHECK(there(s, 4, "", 10) && !there(s, 3, "b", 10));
+  CHECK(!keep(s, 6, "a", NULL, 0, 1, 11)); /* pushes 4 out */
+  leave(s, jobs);
+  CHECK_INT(records(store), 1);
+  s = lasting(store, jobs = jobs_new(2), 10, false, RESPONSES_LIFE_MS + 11); /* a day later */
+  leave(s, jobs);
+  CHECK_INT(records(store), 0);
+  seal_destroy(seal_a);
+  store_close(store);
+}
+
+static void t_api_7_3_damaged_records_and_a_new_secret(void)
+{
+  bool stale;
+  struct store *store = store_mem_new();
+  seal_a = sealed_by(store, "a-secret-a-secret-a", &stale);
+  struct jobs *jobs = jobs_new(2);
+  struct responses *s = lasting(store, jobs, 10, false, 0);
+  char id[40];
+  for(int i = 1; i <= 4; i++) { /* 1 <- 2 <- 3, 4 */
+    name(i - 1, id);
+    const struct response *r = i == 4 ? NULL : responses_find(s, "a", str_z(id), 1);
+    CHECK(!keep(s, i, "a", r, 0, 10, 7)); /* in the same millisecond */
+    responses_unref(s, r);
+  }
+  leave(s, jobs);
+  CHECK_INT(records(store), 4);
+  seal_destroy(seal_a);
+  seal_a = sealed_by(store, "b-secret-b-secret-b,a-secret-a-secret-a", &stale);
+  CHECK(stale);
+  s = lasting(store, jobs = jobs_new(2), 10, true, 10);
+  CHECK(there(s, 1, "a", 10) && there(s, 3, "a", 10) && there(s, 4, "a", 10));
+  leave(s, jobs);
+  CHECK_INT(seal_settle(seal_a, store), Q_OK);
+  seal_destroy(seal_a);
+  seal_a = sealed_by(store, "b-secret-b-secret-b", &stale); /* the old one is not needed any more */
+  s = lasting(store, jobs = jobs_new(2), 10, false, 10);
+  CHECK(there(s, 1, "a", 10) && there(s, 3, "a", 10) && there(s, 4, "a", 10));
+  leave(s, jobs);
+  CHECK_INT(store_put(store, S("resp/resp_000000000000000000001123"), S("1 7 a - 2 3\nbm9uc2Vuc2U=")), Q_OK);
+  CHECK_INT(store_put(store, S("resp/nonsense"), S("")), Q_OK);
+  s = lasting(store, jobs = jobs_new(2), 10, false, 10); /* the past of 2 and 3 is damaged */
+  CHECK(!there(s, 1, "a", 10) && !there(s, 2, "a", 10) && !there(s, 3, "a", 10) && there(s, 4, "a", 10));
+  leave(s, jobs);
+  CHECK_INT(records(store), 1);
+  seal_destroy(seal_a);
+  store_close(store);
+}
+
+static void t_lasting_with_faults_and_crowds(void)
+{
+  bool stale;
+  struct store *store = store_mem_new();
+  seal_a = sealed_by(store, "a-secret-a-secret-a", &stale);
+  struct jobs *jobs = jobs_new(3);
+  struct responses *s = lasting(store, jobs, 20, false, 0);
+  char id[40];
+  for(int i = 1; i < 400; i++) {
+    name(i - 1, id);
+    const struct response *r = i % 3 ? responses_find(s, "a", str_z(id), 1) : NULL;
+    fault_arm(i % 7, i % 2);
+    (void)keep(s, i, "a", r, i % 50 ? 100 : 3 << 20, 20, i);
+    fault_disarm();
+    if(i % 11 == 0) responses_delete(s, "a", str_z(id), i);
+    responses_unref(s, r);
+  }
+  leave(s, jobs);
+  s = lasting(store, jobs = jobs_new(3), 20, false, 500);
+  int shown = responses_count(s).kept;
+  CHECK(shown >= 10 && shown <= 20);
+  for(int i = 1; i < 400; i++) {
+    name(i, id);
+    responses_delete(s, "a", str_z(id), 500);
+  }
+  leave(s, jobs);
+  CHECK(records(store) <= 5); /* what a fault left behind */
+  seal_destroy(seal_a);
+  store_close(store);
+}
+
+T_MAIN(T(t_kept_per_key), T(t_least_recently_used_goes_first), T(t_a_day), T(t_bytes), T(t_conversations), T(t_out_of_memory), T(t_from_many_threads),
+       T(t_api_7_3_kept_over_a_restart), T(t_api_7_3_damaged_records_and_a_new_secret), T(t_lasting_with_faults_and_crowds))
