@@ -16,7 +16,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "base/codec.h"
@@ -529,48 +528,45 @@ static void store_redis_empty(struct store_redis_batch *b)
   *b = (struct store_redis_batch){ .n = 0 };
 }
 
-/* All of v into the batch, or nothing. The caller holds counting. */
-static enum q_status store_redis_hold(struct store_redis_batch *b, const struct store_delta *v, int n)
+/* Sorted by key, one delta a counter: hours without the server cost no more than the number of counters. */
+static enum q_status store_redis_add(struct store_redis_batch *b, struct str key, int64_t by)
 {
-  if(b->n + n > STORE_REDIS_HELD_MAX) return Q_STORE; /* judged as if all were new: a bound, not a count */
-  if(b->n + n > b->cap) {
-    int cap = (b->n + n) * 2;
-    struct store_redis_delta *grown = mem_realloc(b->v, (size_t)cap * sizeof *grown);
+  int lo = 0, hi = b->n;
+  while(lo < hi) {
+    int mid = (lo + hi) / 2, c = strncmp(b->v[mid].key, key.p, key.n);
+    if(c < 0) lo = mid + 1;
+    else hi = mid;
+  }
+  if(lo < b->n && str_eq(str_z(b->v[lo].key), key)) {
+    b->v[lo].by += by;
+    return Q_OK;
+  }
+  if(b->n == b->cap) {
+    int cap = b->cap ? b->cap * 2 : 16;
+    struct store_redis_delta *grown = cap > 2 * STORE_REDIS_HELD_MAX ? NULL : mem_realloc(b->v, (size_t)cap * sizeof *grown);
     if(!grown) return Q_STORE;
     b->v = grown;
     b->cap = cap;
   }
-  int before = b->n;
-  for(int i = 0; i < n; i++) {
-    b->v[b->n] = (struct store_redis_delta){ mem_strndup(v[i].key.p, v[i].key.n), v[i].by };
-    if(!b->v[b->n].key) {
-      while(b->n > before) mem_free(b->v[--b->n].key);
-      return Q_STORE;
-    }
-    b->n++;
-  }
+  char *copy = b->n < STORE_REDIS_HELD_MAX ? mem_strndup(key.p, key.n) : NULL;
+  if(!copy) return Q_STORE;
+  memmove(&b->v[lo + 1], &b->v[lo], (size_t)(b->n - lo) * sizeof b->v[0]);
+  b->v[lo] = (struct store_redis_delta){ copy, by };
+  b->n++;
   return Q_OK;
 }
 
-static int store_redis_by_key(const void *a, const void *b)
+/* All of v into the batch, or nothing. The caller holds counting. */
+static enum q_status store_redis_hold(struct store_redis_batch *b, const struct store_delta *v, int n)
 {
-  return strcmp(((const struct store_redis_delta *)a)->key, ((const struct store_redis_delta *)b)->key);
-}
-
-/* Adds up the deltas of one key, so that hours without the server cost no more than the number of counters. */
-static void store_redis_fold(struct store_redis_batch *b)
-{
-  int n = 0;
-  if(b->n > 1) qsort(b->v, (size_t)b->n, sizeof b->v[0], store_redis_by_key);
-  for(int i = 0; i < b->n; i++) {
-    if(n && strcmp(b->v[n - 1].key, b->v[i].key) == 0) {
-      b->v[n - 1].by += b->v[i].by;
-      mem_free(b->v[i].key);
-    } else {
-      b->v[n++] = b->v[i];
-    }
+  enum q_status st = Q_OK;
+  int i = 0;
+  while(i < n && !st) {
+    st = store_redis_add(b, v[i].key, v[i].by);
+    i += !st;
   }
-  b->n = n;
+  while(st && i > 0) i--, (void)store_redis_add(b, v[i].key, -v[i].by); /* it is there: cannot fail */
+  return st;
 }
 
 static enum q_status store_redis_batch_talk(struct store_redis *m, struct redis *r, void *ctx)
@@ -619,7 +615,6 @@ static enum q_status store_redis_flush(struct store_redis *m)
       unsigned char raw[16];
       m->sending = m->held;
       m->held = (struct store_redis_batch){ .n = 0 };
-      store_redis_fold(&m->sending);
       crypt_random(raw, sizeof raw);
       codec_hex(str_of((char *)raw, sizeof raw), m->sending.id);
     }
@@ -647,7 +642,6 @@ static enum q_status store_redis_incr(struct store *s, struct store_delta *v, in
 {
   struct store_redis *m = (struct store_redis *)s;
   pthread_mutex_lock(&m->counting);
-  if(m->held.n + n > STORE_REDIS_HELD_MAX / 2) store_redis_fold(&m->held);
   enum q_status st = store_redis_hold(&m->held, v, n);
   enum q_status sent = st ? st : store_redis_flush(m);
   pthread_mutex_unlock(&m->counting);
