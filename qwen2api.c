@@ -114,6 +114,7 @@
 #include "domain/relay_route.c"
 #include "domain/relay.c"
 #include "domain/keeper.c"
+#include "domain/legacy.c"
 #include "domain/settings.c"
 #include "domain/memwatch.c"
 #include "domain/app.c"

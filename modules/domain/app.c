@@ -9,6 +9,7 @@
 #include "domain/accounts.h"
 #include "domain/answer.h"
 #include "domain/keeper.h"
+#include "domain/legacy.h"
 #include "domain/login.h"
 #include "domain/responses.h"
 #include "domain/settings.h"
@@ -145,6 +146,7 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   if(!a->seal) return e->st;
   enum q_status st = settings_load(a, e);
   if(!st) st = accounts_load(a, e);
+  if(!st && legacy_import(a)) st = status_fail(e, Q_STORE, NULL, "What the original program left in Redis cannot be read.");
   if(!st) st = accounts_from_env(a, e);
   struct responses_home home = { a->store, a->seal, a->jobs, a->log };
   if(!st && a->store->ops->lasting && responses_load(a->responses, &home, a->config->responses_store_max, stale, now_wall_ms(a->now)))

@@ -91,5 +91,9 @@ struct store_redis_want {
 };
 /* The same records as keys q2a:<key> (domain/store_redis.c). *exit_code: 69 not reachable, 65 written by a newer version. */
 struct store *store_redis_open(const struct store_redis_want *w, struct q_error *e, int *exit_code) Q_MUST_USE;
+/* Hashes of the same database that are not ours, by a pattern of their keys: each at least once. What is none is passed over. */
+struct store_redis_field { struct str name, value; };
+enum q_status store_redis_hashes(struct store *s, struct str pattern, bool (*fn)(void *ctx, struct str key, struct store_redis_field *f, int n),
+                                 void *ctx) Q_MUST_USE;
 
 #endif

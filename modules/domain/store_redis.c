@@ -821,6 +821,69 @@ static bool store_redis_up(struct store *s)
   return atomic_load(&((struct store_redis *)s)->is_up);
 }
 
+/* ---- what is not ours ---- */
+
+enum { STORE_REDIS_FIELDS = 64 };
+struct store_redis_hash {
+  struct str pattern;
+  bool (*fn)(void *ctx, struct str key, struct store_redis_field *f, int n);
+  void *ctx;
+  char cursor[24];
+  struct strbuf keys;
+  bool more;
+};
+
+static enum q_status store_redis_scan_keys(struct store_redis *m, struct redis *r, void *ctx)
+{
+  struct store_redis_hash *h = ctx;
+  const struct resp *reply;
+  enum q_status st = REDIS_CALL(r, STORE_REDIS_CALL_MS, &reply, NULL, S("SCAN"), str_z(h->cursor), S("MATCH"), h->pattern, S("COUNT"), S("500"));
+  if(st) return st;
+  if(reply->kind != RESP_LIST || resp_at(reply, 0)->text.n >= sizeof h->cursor) return store_redis_no(m, reply);
+  str_copy(h->cursor, sizeof h->cursor, resp_at(reply, 0)->text);
+  strbuf_clear(&h->keys);
+  const struct resp *keys = resp_at(reply, 1);
+  for(size_t i = 0; i < keys->n; i++) {
+    if(str_chr(keys->items[i].text, '\n') >= 0) continue;
+    strbuf_adds(&h->keys, keys->items[i].text);
+    strbuf_addc(&h->keys, '\n');
+  }
+  return h->keys.err ? Q_UP_BODY : Q_OK;
+}
+
+struct store_redis_one { struct store_redis_hash *h; struct str key; };
+
+static enum q_status store_redis_hash_talk(struct store_redis *m, struct redis *r, void *ctx)
+{
+  struct store_redis_one *o = ctx;
+  struct store_redis_field f[STORE_REDIS_FIELDS];
+  const struct resp *reply;
+  int n = 0;
+  enum q_status st = REDIS_CALL(r, STORE_REDIS_CALL_MS, &reply, NULL, S("HGETALL"), o->key);
+  if(st) return st;
+  if(reply->kind == RESP_ERROR && str_starts(reply->text, S("WRONGTYPE"))) return Q_OK;
+  if(reply->kind != RESP_LIST) return store_redis_no(m, reply);
+  for(size_t i = 0; i + 1 < reply->n && n < STORE_REDIS_FIELDS; i += 2)
+    f[n++] = (struct store_redis_field){ reply->items[i].text, reply->items[i + 1].text };
+  if(n) o->h->more &= o->h->fn(o->h->ctx, o->key, f, n);
+  return Q_OK;
+}
+
+enum q_status store_redis_hashes(struct store *s, struct str pattern, bool (*fn)(void *ctx, struct str key, struct store_redis_field *f, int n),
+                                 void *ctx)
+{
+  struct store_redis *m = (struct store_redis *)s;
+  struct store_redis_hash h = { .pattern = pattern, .fn = fn, .ctx = ctx, .cursor = "0", .keys = STRBUF(8 << 20), .more = true };
+  enum q_status st = Q_OK;
+  do {
+    st = store_redis_talk(m, store_redis_scan_keys, &h);
+    struct str keys = strbuf_str(&h.keys);
+    while(keys.n && h.more && !st) st = store_redis_talk(m, store_redis_hash_talk, &(struct store_redis_one){ &h, str_cut(&keys, '\n') });
+  } while(!st && h.more && strcmp(h.cursor, "0") != 0);
+  strbuf_free(&h.keys);
+  return st;
+}
+
 /* ---- birth and end ---- */
 
 static void store_redis_close(struct store *s)

@@ -203,6 +203,29 @@ await test('api 11.4: rediss:// with name, user, password and database; the wron
   await again.stop();
 });
 
+await test("api 9.9: the original's layout in Redis is read once, and never changed", async () => {
+  const old = await redisServer();
+  await old.start();
+  await old.command('HSET', 'user:second@example.org', 'password', 'correct horse', 'token', '', 'expires', '0', 'proxy', '', 'stats', '{}', 'statsHistory', '[]');
+  await old.command('HSET', 'user:colon@example.org', 'password', 'pa:ss@word#1', 'token', 'old-token', 'expires', '1700000000');
+  await old.command('SET', 'user:none', 'no hash');
+  await old.command('HSET', 'qwen2api:settings', 'json', '{"autoRefresh":true}');
+  const before = await old.command('HGETALL', 'user:colon@example.org');
+  const env = { ...shared, REDIS_URL: old.url, ACCOUNTS: '' };
+  const gw = await gateway(fake, env);
+  equal((await ready(gw)).accounts.total, 2);
+  await waitFor(async () => (await ready(gw)).accounts.usable === 2, 15000, 'both are signed in');
+  equal((await chat(gw, 'hi')).status, 200);
+  ok(gw.log().includes('2 accounts of the original') && !gw.log().includes('pa:ss') && !gw.log().includes('colon@'), gw.log());
+  await gw.stop();
+  equal(await old.command('HGETALL', 'user:colon@example.org'), before);
+  await old.command('DEL', 'q2a:acct/colon@example.org');
+  await old.command('ZREM', 'q2a:index', 'acct/colon@example.org'); // deleted here: it does not come back
+  const again = await gateway(fake, env);
+  equal((await ready(again)).accounts.total, 1);
+  await again.stop();
+});
+
 for (const s of servers) {
   if (s.process && s.process.exitCode === null) await s.kill();
   rmSync(s.dir, { recursive: true, force: true });
