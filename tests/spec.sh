@@ -93,7 +93,7 @@ says() { # what is tried, words of the fault
 cp "$dir/good" "$dir/table"
 says "a good table" '^ok 1[0-9]* rows, 0 later'
 sed 1d "$dir/good" > "$dir/table"
-says "a paragraph without a row" 'fault: api 2.1 has no test'
+says "a paragraph without a row" 'fault: api 1.1 has no test'
 { cat "$dir/good"; echo 'D1 | tests/spec.sh | three'; } > "$dir/table"
 says "a test that did not run" 'fault: D1: did not run: tests/spec.sh: three'
 { cat "$dir/good"; echo 'D1 | tests/spec.sh | tw'; } > "$dir/table"
