@@ -118,6 +118,7 @@
 #include "domain/settings.c"
 #include "domain/memwatch.c"
 #include "domain/app.c"
+#include "domain/doctor.c"
 
 #include "http/reply.c"
 #include "http/auth.c"
@@ -140,6 +141,7 @@
 #include "http/h_completions.c"
 #include "http/h_billing.c"
 #include "http/h_settings.c"
+#include "http/h_doctor.c"
 
 #include "main/listen.c"
 #include "main/resume.c"

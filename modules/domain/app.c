@@ -101,26 +101,31 @@ static enum q_status app_read_file(const char *path, struct strbuf *out, struct 
   return out->err ? status_fail(e, out->err, NULL, "SSL_CERT_FILE is too large.") : Q_OK;
 }
 
-static enum q_status app_open_net(struct app *a, const struct app_parts *parts, struct q_error *e, int *exit_code)
+struct net *app_net(const struct config *c, struct jobs *jobs, const struct transport *transport, const struct now *now, struct q_error *e)
 {
-  const struct config *c = a->config;
   struct strbuf pem = STRBUF(8 * 1024 * 1024);
   struct net_resolve *map = mem_zalloc(sizeof *map * (size_t)(c->upstream_resolve_n + 1));
-  enum q_status st = map ? Q_OK : Q_NOMEM;
+  struct net *net = NULL;
+  enum q_status st = map ? Q_OK : status_fail(e, Q_NOMEM, NULL, "Out of memory.");
   for(int i = 0; !st && i < c->upstream_resolve_n; i++)
     map[i] = (struct net_resolve){ c->upstream_resolve[i].host, c->upstream_resolve[i].port, c->upstream_resolve[i].addr,
                                    c->upstream_resolve[i].addr_port };
   if(!st && c->ssl_cert_file[0]) st = app_read_file(c->ssl_cert_file, &pem, e);
   if(!st) {
     struct net_config nc = { .resolve = map, .resolve_n = c->upstream_resolve_n, .ca_pem = strbuf_str(&pem),
-                             .transport = parts->transport, .jobs = a->jobs, .now = a->now };
-    a->net = net_new(&nc, e);
-    if(!a->net) st = Q_BAD_VALUE;
+                             .transport = transport, .jobs = jobs, .now = now };
+    net = net_new(&nc, e);
   }
-  if(st) *exit_code = 78;
   strbuf_free(&pem);
   mem_free(map);
-  return st;
+  return net;
+}
+
+static enum q_status app_open_net(struct app *a, const struct app_parts *parts, struct q_error *e, int *exit_code)
+{
+  a->net = app_net(a->config, a->jobs, parts->transport, a->now, e);
+  if(!a->net) *exit_code = 78;
+  return a->net ? Q_OK : Q_BAD_VALUE;
 }
 
 static enum q_status app_open_store(struct app *a, const struct app_parts *parts, struct q_error *e, int *exit_code)

@@ -121,6 +121,8 @@ void app_stop(struct app *a, int64_t grace_ms, const atomic_bool *hurry);
 void app_unlisten(struct app *a);
 void app_shed(struct app *a); /* memory is short: what can be had again is given back. Not on a pump */
 void app_destroy(struct app *a);
+/* The net as an app of this config has it, for commands that need no app. NULL with words in *e. */
+struct net *app_net(const struct config *c, struct jobs *jobs, const struct transport *transport, const struct now *now, struct q_error *e) Q_MUST_USE;
 
 struct app_health { bool alive, ready, degraded; const char *reasons[4]; int reason_n; int total, usable; int64_t uptime_s; };
 struct app_health app_health(struct app *a);

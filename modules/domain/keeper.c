@@ -1,5 +1,7 @@
 #include "domain/keeper.h"
 
+#include <time.h>
+
 #include "base/mem.h"
 #include "domain/accounts.h"
 #include "domain/grant.h"
@@ -110,6 +112,28 @@ static void keeper_look_models(struct keeper *k, const struct config *c, int64_t
   k->models_tried_ms = now;
   atomic_store(&k->models_busy, true);
   if(jobs_submit(a->jobs, &k->models_job)) atomic_store(&k->models_busy, false);
+}
+
+static int64_t keeper_models_at(struct keeper *k)
+{
+  pthread_mutex_lock(&k->app->lock);
+  int64_t at = k->app->models_at_ms;
+  pthread_mutex_unlock(&k->app->lock);
+  return at;
+}
+
+bool keeper_models_fetch(struct keeper *k)
+{
+  int64_t before = keeper_models_at(k);
+  struct timespec pause = { 0, 20 * 1000 * 1000 };
+  int64_t end = now_mono_ms(k->app->now) + KEEPER_MODELS_MS;
+  while(atomic_exchange(&k->models_busy, true)) { /* one is on its way: it will do */
+    if(now_mono_ms(k->app->now) > end || atomic_load(&k->app->ending)) return false;
+    nanosleep(&pause, NULL);
+    if(keeper_models_at(k) != before) return true;
+  }
+  keeper_models(&k->models_job);
+  return keeper_models_at(k) != before;
 }
 
 void keeper_models_now(struct keeper *k)

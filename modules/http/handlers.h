@@ -40,6 +40,10 @@ void h_settings_reset(struct req *q);
 void h_settings_one(struct req *q);
 void h_reload(struct req *q);
 void h_restart(struct req *q);
+void h_doctor(struct req *q);
+void h_test_proxy(struct req *q);
+void h_test_redis(struct req *q);
+void h_models_refresh(struct req *q);
 void h_asset(struct req *q);
 void h_not_offered(struct req *q);
 void h_assets_print(struct strbuf *out); /* the packed pages, for `assets` */

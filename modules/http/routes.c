@@ -79,6 +79,10 @@ static const struct route routes_table[] = {
   { "POST", "/api/setRetryConfig",      WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
   { "POST", "/api/reload",              WHO_ADMIN, 64 * 1024, h_reload, NULL },
   { "POST", "/api/restart",             WHO_ADMIN, 64 * 1024, h_restart, NULL },
+  { "GET",  "/api/doctor",              WHO_ADMIN, 0, h_doctor, NULL },
+  { "POST", "/api/testProxy",           WHO_ADMIN, 64 * 1024, h_test_proxy, NULL },
+  { "POST", "/api/testRedis",           WHO_ADMIN, 64 * 1024, h_test_redis, NULL },
+  { "POST", "/api/models/refresh",      WHO_ADMIN, 64 * 1024, h_models_refresh, NULL },
   { "GET",  "/",                        WHO_OPEN, 0, h_asset, NULL },
   { "GET",  "/*",                       WHO_OPEN, 0, h_asset, NULL },
 };

@@ -7,6 +7,7 @@
 #include "base/crypt.h"
 #include "base/mem.h"
 #include "domain/app.h"
+#include "domain/doctor.h"
 #include "domain/keys.h"
 #include "domain/store.h"
 #include "http/handlers.h"
@@ -42,7 +43,8 @@ static int command_help(void)
   strbuf_lit(&b, "qwen2api " Q2A_VERSION " - an OpenAI-compatible API in front of a pool of Qwen accounts\n\n"
     "usage: qwen2api [serve] [options]        start the gateway\n"
     "       qwen2api check                    validate the settings and print them\n"
-    "       qwen2api print-env                a commented .env\n"
+    "       qwen2api doctor                   the same, then what is wrong and what to do\n"
+    "       qwen2api print-env | print-data   a commented .env, an empty data.json\n"
     "       qwen2api healthcheck [--ready] [--url URL]\n"
     "       qwen2api routes | assets | licenses\n"
     "       qwen2api new-admin-key            replace the stored admin key (gateway stopped)\n\n"
@@ -64,7 +66,7 @@ static const struct { const char *flag, *key; } command_options[] = {
   { "--listen", "LISTEN_ADDRESS" }, { "--port", "SERVICE_PORT" }, { "--data-dir", "DATA_DIR" }, { "--log-level", "LOG_LEVEL" },
 };
 static const char *const command_names[] = { "serve", "check", "config", "print-env", "healthcheck", "routes", "assets", "licenses",
-                                             "new-admin-key", "readme-table", "help", "version" };
+                                             "new-admin-key", "doctor", "print-data", "readme-table", "help", "version" };
 
 /* The value of --flag=value or --flag value; NULL if arg is another flag. */
 static const char *command_value(const char *flag, int argc, char **argv, int *i, bool *missing)
@@ -134,10 +136,15 @@ static int command_check(const struct command *c)
   if(!config) return EXIT_CONFIG;
   config_print(config, &b);
   int rc = 0;
-  if(config->data_save_mode == SAVE_FILE && access(config->data_dir, F_OK) == 0 && access(config->data_dir, W_OK) != 0) {
-    fprintf(stderr, "qwen2api: the data directory %s cannot be written\n", config->data_dir);
-    rc = EXIT_CONFIG;
-  }
+  const struct { bool used; const char *key, *dir; } folders[] = {
+    { config->data_save_mode == SAVE_FILE, "DATA_DIR", config->data_dir }, { config->cache_mode == CACHE_FILE, "CACHE_DIR", config->cache_dir },
+    { config->enable_file_log, "LOG_DIR", config->log_dir },
+  };
+  for(size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+    if(folders[i].used && !doctor_writable(folders[i].dir)) {
+      fprintf(stderr, "qwen2api: %s=%s cannot be written\n", folders[i].key, folders[i].dir);
+      rc = EXIT_CONFIG;
+    }
   if(config->ssl_cert_file[0] && access(config->ssl_cert_file, R_OK) != 0) {
     fprintf(stderr, "qwen2api: SSL_CERT_FILE=%s cannot be read\n", config->ssl_cert_file);
     rc = EXIT_CONFIG;
@@ -145,6 +152,31 @@ static int command_check(const struct command *c)
   config_unref(config);
   int printed = command_print(&b);
   return rc ? rc : printed;
+}
+
+static void command_tell(void *ctx, const struct doctor_finding *f)
+{
+  (void)ctx;
+  printf("%-5s %s: %s\n", f->level, f->id, f->message);
+  if(f->fix[0]) printf("      %s\n", f->fix);
+}
+
+/* All of check, then the doctor's findings. */
+static int command_doctor(const struct command *c)
+{
+  if(command_check(c)) return 1;
+  struct config *config = command_config(c, true);
+  struct q_error e = Q_ERROR_NONE;
+  struct jobs *jobs = jobs_new(4);
+  struct net *net = config && jobs ? app_net(config, jobs, NULL, &now_real, &e) : NULL;
+  struct doctor d = { .config = config, .net = net, .now = &now_real, .tell = command_tell };
+  printf("\n");
+  bool good = net && doctor_look(&d);
+  if(!net) fprintf(stderr, "qwen2api: %s\n", e.msg[0] ? e.msg : "out of memory");
+  jobs_destroy(jobs);
+  net_destroy(net);
+  config_unref(config);
+  return fflush(stdout) == 0 && good ? 0 : 1;
 }
 
 /* GET /healthz of the gateway on this machine. */
@@ -216,6 +248,8 @@ int command_main(int argc, char **argv, char **envp)
     return 0;
   }
   if(strcmp(c.name, "check") == 0 || strcmp(c.name, "config") == 0) return command_check(&c);
+  if(strcmp(c.name, "doctor") == 0) return command_doctor(&c);
+  if(strcmp(c.name, "print-data") == 0) strbuf_lit(&b, "{\n  \"defaultHeaders\": null,\n  \"defaultCookie\": null,\n  \"accounts\": []\n}\n");
   if(strcmp(c.name, "healthcheck") == 0) return command_health(&c);
   if(strcmp(c.name, "new-admin-key") == 0) return command_new_key(&c);
   if(strcmp(c.name, "serve") == 0) return command_serve(&c);

@@ -1,10 +1,10 @@
 // ops.mjs - restart with the sockets handed over, SIGHUP, socket activation (api 9.2, 11.5, 11.6).
-import { spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { auth, chat, done, equal, fakeUpstream, gateway, KEY, ok, sleep, stream, test, top, waitFor } from './lib.mjs';
+import { auth, certificates, chat, done, equal, fakeUpstream, gateway, KEY, ok, sleep, stream, test, top, waitFor } from './lib.mjs';
 
 const fake = await fakeUpstream();
 const binary = process.env.Q2A_BINARY || join(top, 'build/qwen2api');
@@ -114,5 +114,44 @@ await test('api 11.6: socket activation: LISTEN_FDS of this process, and only of
   equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200);
   p.kill('SIGTERM');
   equal(await ended, 0, log);
+});
+await test('api 9.2 and 11.5: the doctor names what is wrong, in the route and as a command', async () => {
+  const data = join(mkdtempSync(join(tmpdir(), 'q2a-')), 'data');
+  mkdirSync(data);
+  writeFileSync(join(data, 'data.json'), JSON.stringify({ accounts: [{ email: 'ok@example.org', password: 'plain-canary' }] }));
+  const gw = await gateway(fake, { DATA_DIR: data });
+  await chat(gw, 'hello');
+  const r = await fetch(`${gw.base}/api/doctor`, { headers: auth() }), list = await r.json();
+  const level = (id) => list.find((f) => f.id === id)?.level;
+  equal([r.status, level('upstream'), level('accounts'), level('plain_passwords'), level('clock')], [200, 'ok', 'ok', 'warn', undefined], JSON.stringify(list));
+  ok(list.every((f) => f.id && f.message && (f.level === 'ok' || f.fix)) && !JSON.stringify(list).includes('canary'), JSON.stringify(list));
+  await gw.stop();
+  const run = (env) => spawnSync(binary, ['doctor'], { cwd: data, env: { PATH: process.env.PATH, DATA_DIR: data, SSL_CERT_FILE: join(certificates(), 'ca.pem'), ...env }, encoding: 'utf8', timeout: 30000 });
+  const good = run({ UPSTREAM_RESOLVE: `chat.qwen.ai:443=127.0.0.1:${fake.port}`, ACCOUNTS: 'a@b:c', API_KEY: 'sk-doctor-0123456789' });
+  equal(good.status, 0, good.stdout + good.stderr);
+  ok(/ok +upstream:/.test(good.stdout) && /warn +plain_passwords:/.test(good.stdout) && !good.stdout.includes('doctor-0123456789') && !good.stdout.includes('canary'), good.stdout);
+  const bad = run({ UPSTREAM_RESOLVE: 'chat.qwen.ai:443=127.0.0.1:1', API_KEY: 'sk-123456' });
+  equal(bad.status, 1);
+  ok(/error upstream:/.test(bad.stdout) && /error sample_key:/.test(bad.stdout) && /warn +accounts:/.test(bad.stdout), bad.stdout);
+  equal(spawnSync(binary, ['check'], { cwd: data, env: { DATA_SAVE_MODE: 'file', DATA_DIR: join(data, 'data.json', 'x') }, encoding: 'utf8' }).status, 78, 'check tries the folders');
+  equal(JSON.parse(spawnSync(binary, ['print-data'], { encoding: 'utf8' }).stdout).accounts, []);
+});
+await test('api 9.2: testProxy, testRedis, models/refresh', async () => {
+  const gw = await gateway(fake);
+  await chat(gw, 'hello');
+  const proxy = net.createServer((s) => { s.on('error', () => 0); s.once('data', () => { const up = net.connect(fake.port, '127.0.0.1', () => { s.write('HTTP/1.1 200 OK\r\n\r\n'); s.pipe(up); up.pipe(s); }); up.on('error', () => s.destroy()); }); });
+  await new Promise((r) => proxy.listen(0, '127.0.0.1', r));
+  const good = await post(gw, '/api/testProxy', { proxy: `http://127.0.0.1:${proxy.address().port}` });
+  equal([good.status, good.json.ok], [200, true], JSON.stringify(good.json));
+  proxy.close();
+  const bad = await post(gw, '/api/testProxy', { proxy: 'http://u:canary@127.0.0.1:1' });
+  equal([bad.status, bad.json.ok], [200, false], JSON.stringify(bad.json));
+  ok(bad.json.message && !JSON.stringify(bad.json).includes('canary'), JSON.stringify(bad.json));
+  equal((await post(gw, '/api/testProxy', { proxy: 'ftp://x' })).json.error.param, 'proxy');
+  equal((await post(gw, '/api/testRedis', { url: 'redis://:canary@127.0.0.1:1' })).json.ok, false);
+  equal((await post(gw, '/api/testRedis', {})).status, 400);
+  const models = await post(gw, '/api/models/refresh');
+  ok(models.status === 200 && models.json.data.length > 3, JSON.stringify(models.json));
+  await gw.stop();
 });
 await done();
