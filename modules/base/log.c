@@ -16,7 +16,7 @@
 
 #include "base/mem.h"
 
-enum { LOG_LINE_MAX = 2048, LOG_RING = 256 * 1024, LOG_END_MS = 1000 };
+enum { LOG_RING = 2 * 1024 * 1024, LOG_END_MS = 1000 }; /* the pages of the ring are touched when lines come */
 
 /* A ring of bytes; positions only grow, so that `position % LOG_RING` is the place. */
 struct log {
@@ -29,6 +29,8 @@ struct log {
   pthread_mutex_t lock; /* guards what follows */
   pthread_cond_t more;
   char ring[LOG_RING];
+  uint64_t at[LOG_LINES]; /* where line `seq` begins, at seq % LOG_LINES */
+  uint64_t first, next; /* numbers of the oldest line and of the one that comes; from 1 on */
   uint64_t begin, end;  /* what the ring holds */
   uint64_t written;     /* what the writer has taken; behind begin: lines were lost */
   bool closing;
@@ -48,9 +50,10 @@ static char log_at(const struct log *l, uint64_t pos)
 /* Room for n bytes: the oldest lines go, whole. */
 static void log_make_room(struct log *l, size_t n)
 {
-  while(l->end + n - l->begin > LOG_RING) {
+  while(l->end + n - l->begin > LOG_RING || l->next - l->first >= LOG_LINES) {
     if(l->begin >= l->written) atomic_fetch_add(&l->lost, 1);
-    while(log_at(l, l->begin++) != '\n') {}
+    l->first++;
+    l->begin = l->first < l->next ? l->at[l->first % LOG_LINES] : l->end;
   }
 }
 
@@ -58,6 +61,7 @@ static void log_put(struct log *l, const char *line, size_t n)
 {
   pthread_mutex_lock(&l->lock);
   log_make_room(l, n);
+  l->at[l->next++ % LOG_LINES] = l->end;
   for(size_t i = 0; i < n; i++) l->ring[(l->end + i) % LOG_RING] = line[i];
   l->end += n;
   pthread_cond_signal(&l->more);
@@ -89,7 +93,7 @@ bool log_wants(const struct log *l, enum log_level level)
 
 void log_write(struct log *l, enum log_level level, const char *module, const char *id, const char *fmt, ...)
 {
-  char text[LOG_LINE_MAX], line[LOG_LINE_MAX + 200];
+  char text[LOG_LINE_MAX], line[LOG_LINE_MAX + LOG_HEAD_MAX];
   va_list ap;
   struct tm t;
   int64_t ms = now_wall_ms(l->config.now);
@@ -230,6 +234,7 @@ struct log *log_new(const struct log_config *c)
   if(!l) return NULL;
   l->config = *c;
   l->file_fd = -1;
+  l->first = l->next = 1;
   atomic_init(&l->level, (int)c->level);
   log_set_files(l, c->file_max_bytes, c->files_max);
   pthread_mutex_init(&l->lock, NULL);
@@ -279,6 +284,35 @@ void log_set_files(struct log *l, int64_t file_max_bytes, int files_max)
 long log_lost(const struct log *l)
 {
   return atomic_load(&l->lost);
+}
+
+/* With the lock held. */
+static void log_copy(const struct log *l, uint64_t seq, struct log_line *out)
+{
+  uint64_t from = l->at[seq % LOG_LINES], to = seq + 1 < l->next ? l->at[(seq + 1) % LOG_LINES] : l->end;
+  out->seq = seq;
+  out->n = 0;
+  for(uint64_t i = from; i + 1 < to && out->n < sizeof out->text; i++) out->text[out->n++] = log_at(l, i);
+}
+
+bool log_after(struct log *l, uint64_t seq, struct log_line *out)
+{
+  pthread_mutex_lock(&l->lock);
+  uint64_t at = seq + 1 < l->first ? l->first : seq + 1;
+  bool there = seq + 1 && at < l->next;
+  if(there) log_copy(l, at, out);
+  pthread_mutex_unlock(&l->lock);
+  return there;
+}
+
+bool log_before(struct log *l, uint64_t seq, struct log_line *out)
+{
+  pthread_mutex_lock(&l->lock);
+  uint64_t at = seq > l->next ? l->next - 1 : seq - 1;
+  bool there = seq && at >= l->first && at < l->next;
+  if(there) log_copy(l, at, out);
+  pthread_mutex_unlock(&l->lock);
+  return there;
 }
 
 size_t log_recent(struct log *l, char *out, size_t cap)

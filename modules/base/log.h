@@ -16,6 +16,8 @@
 #include "base/status.h"
 
 struct log;
+enum { LOG_LINES = 5000, LOG_LINE_MAX = 2048, LOG_HEAD_MAX = 200 };
+struct log_line { uint64_t seq; size_t n; char text[LOG_LINE_MAX + LOG_HEAD_MAX]; }; /* without its line end */
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 
 struct log_config {
@@ -39,6 +41,10 @@ bool log_wants(const struct log *l, enum log_level level);
 long log_lost(const struct log *l); /* lines that were dropped because the writer was blocked */
 /* The newest lines, oldest first, copied into out (cut at a line); for the log page and tests. */
 size_t log_recent(struct log *l, char *out, size_t cap);
+/* One line: the next kept one after number seq (0: the oldest), or the last one before it (UINT64_MAX: the newest). Numbers count from
+ * 1, without gaps. false: there is none. */
+bool log_after(struct log *l, uint64_t seq, struct log_line *out);
+bool log_before(struct log *l, uint64_t seq, struct log_line *out);
 
 #define LOG_AT(l, level, ...) ((l) && log_wants((l), (level)) ? log_write((l), (level), __VA_ARGS__) : (void)0)
 #define LOG_DEBUG(l, ...) LOG_AT(l, LOG_LEVEL_DEBUG, __VA_ARGS__)

@@ -17,13 +17,15 @@ static int64_t answer_now(const struct answer *a)
 void answer_init(struct answer *a, const struct answer_ops *ops, const struct answer_to *to, bool stream)
 {
   *a = (struct answer){ .ops = ops, .face = to->face, .app = to->face.app, .config = app_config(to->face.app), .stream = stream,
-                        .attempts = to->attempts, .committed = to->committed, .keep = to->keep, .chunked = to->chunked };
+                        .attempts = to->attempts, .committed = to->committed, .keep = to->keep, .chunked = to->chunked, .endpoint = to->endpoint };
+  memcpy(a->key_id, to->key_id, sizeof a->key_id);
   str_copy(a->request_id, sizeof a->request_id, str_z(to->request_id));
 }
 
 void answer_free(struct answer *a)
 {
   if(a->at) {
+    if(!a->noted && a->endpoint) stats_begin(a->app->stats, a->endpoint, -1); /* it was handed on */
     *a->at = a->next;
     if(a->next) a->next->at = a->at;
     atomic_fetch_sub(&a->app->chats_open, 1);
@@ -138,6 +140,30 @@ bool answer_lags(const struct answer *a)
 
 /* ---- the end ---- */
 
+/* The one place where a request is counted. */
+static void answer_note(struct answer *a, int status, const char *code)
+{
+  if(a->noted || !a->endpoint) return;
+  struct answer_info i = { .model_id = "" };
+  struct stats_turn t = { .request_id = a->request_id, .endpoint = a->endpoint, .code = code, .status = status };
+  a->noted = true;
+  a->ops->info(a, &i);
+  t.model = str_z(i.model_id);
+  t.attempts = i.attempts + a->attempts;
+  t.total_ms = answer_now(a) - a->begun_ms;
+  if(a->first_ms) t.first_ms = a->first_ms > a->begun_ms ? a->first_ms - a->begun_ms : 1;
+  memcpy(t.account, a->account, sizeof t.account);
+  memcpy(t.key, a->key_id, sizeof t.key);
+  if(a->ops->count) a->ops->count(a, &t);
+  stats_note(a->app->stats, &t, now_wall_ms(a->app->now));
+  stats_begin(a->app->stats, a->endpoint, -1);
+}
+
+void answer_served(struct answer *a, const struct account *by)
+{
+  if(by) memcpy(a->account, by->id, sizeof a->account);
+}
+
 struct client *answer_take(struct answer *a)
 {
   struct client *client = a->client;
@@ -148,6 +174,7 @@ struct client *answer_take(struct answer *a)
 
 void answer_done(struct answer *a)
 {
+  answer_note(a, 200, "");
   struct client *client = answer_take(a);
   bool keep = a->keep && a->chunked;
   a->ops->over(a);
@@ -172,6 +199,7 @@ void answer_fail(struct answer *a, const struct q_error *e)
 {
   LOG_WARN(a->app->log, a->ops->name, a->request_id, "failed: %s (%s): %s", status_row(e->st)->code, status_row(e->st)->name, e->msg);
   atomic_fetch_add(&a->app->counts.chats_failed, 1);
+  if(a->ap) answer_note(a, status_row(e->st)->http ? status_row(e->st)->http : 500, status_row(e->st)->code);
   if(!a->client) {
     a->ops->over(a);
     return;
@@ -233,6 +261,7 @@ static void answer_start(struct client_taker *t, struct client *client)
   atomic_fetch_add(&a->app->counts.chats, 1);
   a->timer.fn = answer_time;
   a->begun_ms = answer_now(a);
+  if(a->endpoint) stats_begin(a->app->stats, a->endpoint, 1);
   if(a->stream) a->commit_ms = a->begun_ms + ANSWER_QUEUE_COMMIT_MS; /* until an account is found */
   else if(a->config->json_heartbeat) a->commit_ms = a->begun_ms + ANSWER_JSON_COMMIT_MS;
   if(a->committed) a->beat_ms = a->begun_ms + a->config->sse_heartbeat_ms;
@@ -251,6 +280,7 @@ static void answer_gone(struct client_taker *t)
   struct answer *a = (struct answer *)((char *)t - offsetof(struct answer, taker));
   LOG_INFO(a->app->log, a->ops->name, a->request_id, "client closed (499)");
   atomic_fetch_add(&a->app->counts.chats_gone, 1);
+  answer_note(a, 499, "client_closed");
   (void)answer_take(a);
   a->ops->over(a);
 }

@@ -44,6 +44,8 @@ struct answer_to {
   int attempts;            /* made before, elsewhere */
   bool committed;          /* the HTTP head is out already */
   bool keep, chunked;      /* of the client's connection */
+  const char *endpoint;    /* static; of the statistics */
+  char key_id[KEYS_ID];
 };
 
 struct answer;
@@ -58,6 +60,7 @@ struct answer_ops {
   int (*error)(struct answer *a, const struct q_error *e, struct strbuf *b);
   void (*fail)(struct answer *a, const struct q_error *e);    /* it cannot go on: answer_fail() and what belongs to it */
   void (*over)(struct answer *a);                             /* the client has all, or left: nothing is written any more */
+  void (*count)(const struct answer *a, struct stats_turn *t); /* before over(): model, tokens, media, tool; may be NULL */
 };
 
 struct answer {
@@ -69,6 +72,8 @@ struct answer {
   bool stream;
   bool committed;                  /* the HTTP head is out */
   int64_t begun_ms;                /* pump ms, from start() on */
+  int64_t first_ms;                /* pump ms of the first thing the upstream told, 0: not yet (answer_told) */
+  char account[17];                /* account.id of the one that served, or "" (answer_served) */
 
   /* private */
   const struct answer_ops *ops;
@@ -76,6 +81,9 @@ struct answer {
   struct client_taker taker;
   struct answer *next, **at;       /* all of the pump */
   int attempts;
+  const char *endpoint;
+  char key_id[KEYS_ID];
+  bool noted;
   bool keep, chunked, leased;
   size_t head_end, from;           /* the write under way: where its chunk head and its payload begin */
   int64_t commit_ms, beat_ms;      /* pump ms; 0: off */
@@ -87,6 +95,8 @@ void answer_free(struct answer *a);
 struct client_taker *answer_taker(struct answer *a);
 
 /* ---- (pump) ---- */
+void answer_served(struct answer *a, const struct account *by); /* for the statistics; by: leased just now */
+static inline void answer_told(struct answer *a) { if(!a->first_ms) a->first_ms = pump_now(a->ap->pump); }
 void answer_leased(struct answer *a);  /* an account was found: the head of a stream goes out soon, whatever comes */
 /* Begins a write: payload is appended to the pump's scratch, which it returns. Of a collected answer that is only room to work in:
  * answer_write() is for streams. */

@@ -225,6 +225,7 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->pool = pool_new(&pc);
   a->models = models_builtin();
   a->gauge = gauge_new();
+  a->stats = stats_new();
   a->settings = settings_new(a, parts->input);
   a->responses = responses_new();
   a->login = login_new(a);
@@ -232,7 +233,7 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->videos = videos_new(a);
   enum q_status st = Q_OK;
   if(!a->jobs || !a->fetch_jobs || !a->upload_jobs || !a->uploads || !a->pool || !a->models ||
-     !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge || !a->settings) {
+     !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge || !a->stats || !a->settings) {
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
@@ -242,6 +243,7 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   }
   if(!st) st = app_open_store(a, parts, e, exit_code);
   if(!st) st = videos_load(a->videos, e);
+  if(!st && stats_load(a->stats, a->store, a->started_ms)) LOG_WARN(a->log, "stats", "", "the counters of today could not be read; they begin anew");
   if(!st) {
     a->keys = keys_open(a->store, a->config, a->made_key, e);
     if(!a->keys) st = e->st;
@@ -441,6 +443,8 @@ void app_destroy(struct app *a)
   jobs_destroy(a->jobs);
   if(a->keeper && a->store && a->seal && a->pool && a->store->ops->lasting && keeper_save(a->keeper))
     LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");
+  if(a->stats && a->store && a->pump_n && stats_unsaved(a->stats) && stats_save(a->stats, a->store, now_wall_ms(a->now)))
+    LOG_ERROR(a->log, "store", "", "the last counters could not be written");
   for(int i = 0; i < a->pump_n; i++) {
     struct app_pump *p = &a->pumps[i];
     if(!p->pump) continue;
@@ -464,6 +468,7 @@ void app_destroy(struct app *a)
   app_count_leases(a);
   pool_destroy(a->pool);
   gauge_destroy(a->gauge);
+  stats_destroy(a->stats);
   settings_destroy(a->settings);
   seal_destroy(a->seal);
   net_destroy(a->net);

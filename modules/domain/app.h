@@ -17,6 +17,7 @@
 #include "domain/keys.h"
 #include "domain/pool.h"
 #include "domain/seal.h"
+#include "domain/stats.h"
 #include "domain/store.h"
 #include "net/gate.h"
 #include "net/httpc.h"
@@ -73,6 +74,7 @@ struct app {
   struct uploads *uploads;
   struct videos *videos;
   struct gauge *gauge;
+  struct stats *stats;
   struct settings *settings;
   void (*restart)(void *ctx);  /* as in app_parts */
   void *restart_ctx;

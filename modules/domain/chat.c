@@ -432,6 +432,7 @@ static struct chat_leg *chat_leg_of(struct turn *t)
 
 static void chat_leased(struct turn *t)
 {
+  answer_served(&chat_leg_of(t)->chat->answer, turn_account(t));
   answer_leased(&chat_leg_of(t)->chat->answer);
 }
 
@@ -443,6 +444,7 @@ static void chat_leg_open(struct turn *t)
 static bool chat_leg_delta(struct turn *t, const struct delta *d)
 {
   struct chat_leg *leg = chat_leg_of(t);
+  answer_told(&leg->chat->answer);
   if(d->image_n) {
     int n = snprintf(leg->url, sizeof leg->url, "%s/api/v2/chat/%s/", leg->chat->answer.config->qwen_chat_proxy_url, turn_chat_id(t));
     leg->choice.chat_url = n > 0 && n < (int)sizeof leg->url ? str_z(leg->url) : STR_NONE;
@@ -648,8 +650,28 @@ static void chat_drained(struct answer *a)
     if(c->legs[i].started && !c->legs[i].over) turn_pull(&c->legs[i].turn);
 }
 
+/* What is counted of it. */
+static void chat_counted(const struct answer *a, struct stats_turn *t)
+{
+  const struct chat *c = chat_of(a);
+  struct usage u;
+  bool calls = false, again = false, repaired = false;
+  chat_usage(c, &u);
+  t->in = u.prompt;
+  t->out = u.completion;
+  for(int i = 0; i < c->leg_n; i++) {
+    const struct choice *k = &c->legs[i].choice;
+    t->media += k->picture_n;
+    calls |= k->out && k->out->calls;
+    again |= k->extra > 0;
+    repaired |= k->repaired;
+  }
+  if(c->want.kind == CHAT_T2V && t->status == 200) t->media = 1;
+  if(c->tools && (calls || again)) t->tool = !calls ? STATS_TOOL_FAILED : again ? STATS_TOOL_RETRIED : repaired ? STATS_TOOL_REPAIRED : STATS_TOOL_OK;
+}
+
 static const struct answer_ops chat_answer_ops = {
-  "chat", chat_start, chat_drained, chat_info, chat_beat, chat_error, chat_fail, chat_over,
+  "chat", chat_start, chat_drained, chat_info, chat_beat, chat_error, chat_fail, chat_over, chat_counted,
 };
 
 struct client_taker *chat_taker(struct chat *c)

@@ -143,6 +143,7 @@ static void choice_call(struct choice *c, int tool, struct str args, struct strb
 
 static void choice_answer_item(struct choice *c, const struct toolcall_item *item, struct strbuf *b)
 {
+  c->repaired |= item->is_call && item->repaired;
   if(item->is_call) choice_call(c, item->tool, item->args, b);
   else choice_text(c, item->text, b);
 }

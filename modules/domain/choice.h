@@ -46,6 +46,7 @@ struct choice {
   bool cut;                      /* a limit ended the text, or one call is enough */
   enum finish why;
   int extra;                     /* second turns taken */
+  bool repaired;                 /* a call was no clean JSON, and made one */
   bool lost;                     /* out of memory: what was held is not whole, nothing of it may be told */
   bool broken;                   /* a native call could not be made one */
   struct q_error bad;            /* what is wrong with a picture's address */

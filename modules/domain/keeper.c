@@ -17,7 +17,8 @@ enum {
   KEEPER_MODELS_MS = 20 * 1000,
   KEEPER_MODELS_MAX = 16 * 1024 * 1024,
   KEEPER_STOCK_MS = 30 * 60 * 1000,
-  KEEPER_TOKENS_MS = 5 * 1000
+  KEEPER_TOKENS_MS = 5 * 1000,
+  KEEPER_STATS_MS = 5 * 1000
 };
 
 struct keeper {
@@ -25,9 +26,9 @@ struct keeper {
   struct app_pump *pump;
   struct pump_timer timer;
   struct vendor *vendor;
-  struct job models_job, save_job;
-  atomic_bool models_busy, save_busy, models_wanted;
-  int64_t models_tried_ms, tokens_looked_ms, renewals_looked_ms; /* wall clock */
+  struct job models_job, save_job, stats_job;
+  atomic_bool models_busy, save_busy, stats_busy, models_wanted;
+  int64_t models_tried_ms, tokens_looked_ms, renewals_looked_ms, stats_saved_ms; /* wall clock */
 };
 
 /* ---- the model list ---- */
@@ -196,6 +197,22 @@ enum q_status keeper_save(struct keeper *k)
   return accounts_save(k->app);
 }
 
+static void keeper_stats_job(struct job *j)
+{
+  struct keeper *k = (struct keeper *)((char *)j - offsetof(struct keeper, stats_job));
+  if(stats_save(k->app->stats, k->app->store, now_wall_ms(k->app->now)))
+    LOG_WARN(k->app->log, "store", "", "the counters could not be written; they are held and written later");
+  atomic_store(&k->stats_busy, false);
+}
+
+static void keeper_look_stats(struct keeper *k, int64_t now)
+{
+  if(now - k->stats_saved_ms < KEEPER_STATS_MS || !stats_unsaved(k->app->stats) || atomic_load(&k->stats_busy)) return;
+  k->stats_saved_ms = now;
+  atomic_store(&k->stats_busy, true);
+  if(jobs_submit(k->app->jobs, &k->stats_job)) atomic_store(&k->stats_busy, false);
+}
+
 /* ---- stock ---- */
 
 static void keeper_look_stock(struct keeper *k, int64_t now)
@@ -229,6 +246,7 @@ static void keeper_tick(struct pump_timer *t)
   grant_look(k->app, now);
   vendor_look(k->vendor, now);
   keeper_look_store(k);
+  keeper_look_stats(k, now);
   keeper_look_stock(k, now);
   pool_poll(k->app->pool, now);
   config_unref(c);
@@ -251,6 +269,7 @@ struct keeper *keeper_new(struct app *a)
   k->timer.fn = keeper_tick;
   k->models_job.fn = keeper_models;
   k->save_job.fn = keeper_save_job;
+  k->stats_job.fn = keeper_stats_job;
   return k;
 }
 

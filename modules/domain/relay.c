@@ -154,6 +154,7 @@ static void relay_release(struct relay *r, enum q_status how, const char *words,
 {
   if(!r->lease_busy) return;
   r->lease_busy = false;
+  if(how && how != Q_CLIENT_GONE) stats_upstream(r->answer.app->stats, how);
   pool_release(r->answer.app->pool, &r->lease, relay_wall(r), how, words, wait_s, STR_NONE);
 }
 
@@ -301,6 +302,7 @@ static void relay_collected_embeddings(struct relay *r)
 static bool relay_events(struct relay *r, struct str in)
 {
   struct relay_err err;
+  answer_told(&r->answer);
   struct strbuf *b = answer_begin(&r->answer);
   size_t before = b->n;
   enum q_status st = relay_told_push(r, in, b, &err);
@@ -578,6 +580,7 @@ static void relay_leased(struct relay *r)
   r->renewed = false;
   r->queue_ms = r->poll_ms = 0;
   if(!r->first_ms) r->first_ms = relay_now(r);
+  answer_served(&r->answer, r->lease.account);
   answer_leased(&r->answer);
   if(r->lease.plane == POOL_GRANT && grant_due(&r->lease, relay_wall(r))) relay_renew(r);
   else relay_ask(r);
@@ -837,8 +840,18 @@ static void relay_drained(struct answer *a)
   relay_pull(r);
 }
 
+static void relay_counted(const struct answer *a, struct stats_turn *t)
+{
+  const struct relay *r = relay_of(a);
+  const struct usage *u = r->retell ? retell_usage(r->retell) : &r->out.counts;
+  t->in = u->prompt;
+  t->out = u->completion;
+  t->cli = r->kind == RELAY_CLI;
+  if(t->status >= 500 && r->told.status) t->status = r->told.status;
+}
+
 static const struct answer_ops relay_answer_ops = {
-  "relay", relay_start, relay_drained, relay_info, relay_beat, relay_error, relay_fail, relay_over,
+  "relay", relay_start, relay_drained, relay_info, relay_beat, relay_error, relay_fail, relay_over, relay_counted,
 };
 
 struct client_taker *relay_taker(struct relay *r)

@@ -31,6 +31,7 @@ static void turn_release(struct turn *t, enum q_status how, const char *words, i
   t->lease_busy = false;
   t->up_done = false;
   strbuf_free(&t->up.files);
+  if(how && how != Q_CLIENT_GONE) stats_upstream(turn_app(t)->stats, how);
   pool_release(turn_app(t)->pool, &t->lease, turn_wall(t), how, words, wait_s, t->want.model);
 }
 

@@ -75,7 +75,9 @@ static void h_answer_error(const struct answer_face *f, const struct answer_info
 struct answer_to h_answer_to(struct req *q, bool anthropic)
 {
   unsigned note = client_request(q->client)->again;
-  return (struct answer_to){ .face = { h_answer_head, h_answer_whole, h_answer_error, q->app, anthropic }, .request_id = q->id,
+  struct answer_to to = { .face = { h_answer_head, h_answer_whole, h_answer_error, q->app, anthropic }, .request_id = q->id,
                              .attempts = (int)(note >> RELAY_NOTE_ATTEMPTS), .committed = note & RELAY_NOTE_HEAD,
-                             .keep = client_keep_alive(q->client), .chunked = q->head->minor == 1 };
+                             .keep = client_keep_alive(q->client), .chunked = q->head->minor == 1, .endpoint = q->route };
+  memcpy(to.key_id, q->key_id, sizeof to.key_id);
+  return to;
 }

@@ -44,6 +44,12 @@ void h_doctor(struct req *q);
 void h_test_proxy(struct req *q);
 void h_test_redis(struct req *q);
 void h_models_refresh(struct req *q);
+void h_logs(struct req *q);
+void h_stats(struct req *q);
+void h_stats_accounts(struct req *q);
+void h_stats_requests(struct req *q);
+void h_stats_overview(struct req *q);
+void h_logs_stream(struct req *q);
 void h_asset(struct req *q);
 void h_not_offered(struct req *q);
 void h_assets_print(struct strbuf *out); /* the packed pages, for `assets` */

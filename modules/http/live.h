@@ -18,7 +18,7 @@ struct live_ops {
 };
 /* Answers the request; takes ctx over, also when it fails. */
 void live_start(struct req *q, const struct live_ops *ops, void *ctx);
-/* Of a client that comes back: the Last-Event-ID header, or the query's lastEventId; empty: none. Borrows from the request. */
+/* Of a client that comes back; empty: it does not. Borrows from the request. */
 struct str live_last_id(const struct req *q);
 
 #endif

@@ -18,6 +18,7 @@ struct req {
   const struct config *config;
   struct arena *arena;
   struct str method, path, query; /* path: one spelling (proto/url.h) */
+  const char *route;              /* static: the path of the table, NULL before it was looked up */
   struct str rest;                /* what a route's '*' stands for */
   struct str body;                /* inflated */
   enum key_kind key;

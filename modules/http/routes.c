@@ -83,6 +83,13 @@ static const struct route routes_table[] = {
   { "POST", "/api/testProxy",           WHO_ADMIN, 64 * 1024, h_test_proxy, NULL },
   { "POST", "/api/testRedis",           WHO_ADMIN, 64 * 1024, h_test_redis, NULL },
   { "POST", "/api/models/refresh",      WHO_ADMIN, 64 * 1024, h_models_refresh, NULL },
+  { "GET",  "/api/logs",                WHO_ADMIN, 0, h_logs, NULL },
+  { "GET",  "/api/accountStats",        WHO_ADMIN, 0, h_stats_accounts, NULL },
+  { "GET",  "/api/statsHistory",        WHO_ADMIN, 0, h_stats_accounts, NULL },
+  { "GET",  "/api/stats",               WHO_ADMIN, 0, h_stats, NULL },
+  { "GET",  "/api/requests",            WHO_ADMIN, 0, h_stats_requests, NULL },
+  { "GET",  "/api/overview",            WHO_ADMIN, 0, h_stats_overview, NULL },
+  { "GET",  "/api/logs/stream",         WHO_ADMIN, 0, h_logs_stream, NULL },
   { "GET",  "/",                        WHO_OPEN, 0, h_asset, NULL },
   { "GET",  "/*",                       WHO_OPEN, 0, h_asset, NULL },
 };
@@ -147,9 +154,20 @@ static void req_fail_late(struct req *q, const struct q_error *e, unsigned note)
   strbuf_free(&b);
 }
 
+/* A request for a model's work that comes to nothing before there is an answer. */
+static void req_count_failure(struct req *q, const struct q_error *e)
+{
+  bool work = q->route && q->key != KEY_NONE && str_eq(q->method, S("POST")) && (str_starts(q->path, S("/v1/")) || str_starts(q->path, S("/cli/v1/")));
+  if(!work) return;
+  struct stats_turn t = { .request_id = q->id, .endpoint = q->route, .code = status_row(e->st)->code, .status = reply_status(e, q->anthropic) };
+  memcpy(t.key, q->key_id, sizeof t.key);
+  stats_note(q->app->stats, &t, now_wall_ms(q->app->now));
+}
+
 void req_fail_extra(struct req *q, const struct q_error *e, struct str extra)
 {
   unsigned note = client_request(q->client)->again;
+  req_count_failure(q, e);
   if(note & RELAY_NOTE_HEAD) {
     req_fail_late(q, e, note);
     return;
@@ -370,7 +388,7 @@ static void routes_serve(struct req *q)
     req_fail(q, &e);
   } else if(atomic_load(&q->app->draining) && r->who != WHO_OPEN) {
     req_fail_st(q, Q_SHUTDOWN, NULL, "The gateway is shutting down; send the request again.");
-  } else if(routes_may_call(q, r) && (r->feature || routes_body_ok(q, r))) {
+  } else if((q->route = r->path) && routes_may_call(q, r) && (r->feature || routes_body_ok(q, r))) {
     struct client_request *cr = client_request(q->client);
     if(r->feature) {
       status_fail(&e, Q_NO_ENDPOINT, NULL, "qwen2api does not offer %s: the web chat has no such function.", r->feature);

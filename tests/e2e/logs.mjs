@@ -1,0 +1,88 @@
+// logs.mjs - the log as the page reads it (api 9.5): lines newest first, filters, the stream and its resumption.
+import { chat, done, equal, fakeUpstream, gateway, KEY, ok, sleep, test, USER_KEY, waitFor } from './lib.mjs';
+
+const fake = await fakeUpstream();
+const gw = await gateway(fake);
+const get = async (path, key = KEY) => {
+  const r = await fetch(gw.base + path, { headers: { authorization: `Bearer ${key}` } });
+  const text = await r.text();
+  return { status: r.status, text, json: JSON.parse(text) };
+};
+// Reads events until `enough` or the time is over.
+async function events(path, headers, enough, ms = 8000) {
+  const stop = new AbortController(), got = [], timer = setTimeout(() => stop.abort(), ms);
+  try {
+    const r = await fetch(gw.base + path, { headers: { authorization: `Bearer ${KEY}`, ...headers }, signal: stop.signal });
+    equal([r.status, r.headers.get('content-type')], [200, 'text/event-stream; charset=utf-8']);
+    let text = '';
+    for await (const piece of r.body) {
+      text += Buffer.from(piece).toString();
+      for (let at; (at = text.indexOf('\n\n')) >= 0; text = text.slice(at + 2)) {
+        const m = /^id: (.*)\ndata: (.*)$/s.exec(text.slice(0, at));
+        if (m) got.push({ id: m[1], ...JSON.parse(m[2]) });
+      }
+      if (enough(got)) break;
+    }
+  } catch (e) {
+    if (e.name !== 'AbortError') throw e;
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+  return got;
+}
+
+await chat(gw, 'Hello');
+await test('api 9.5: GET /api/logs gives the newest lines first, each with number, time, level, module, text', async () => {
+  const { status, json, text } = await get('/api/logs?limit=20');
+  equal(status, 200, text);
+  ok(json.data.length > 3 && json.data.length <= 20, json.data.length);
+  json.data.forEach((l, i) => {
+    ok(/^20\d\d-\d\d-\d\dT[\d:.]+Z$/.test(l.time) && ['DEBUG', 'INFO', 'WARN', 'ERROR'].includes(l.level) && /^\w+$/.test(l.module) && l.text, JSON.stringify(l));
+    if (i) equal(l.seq, json.data[i - 1].seq - 1, 'numbers without gaps');
+  });
+  ok(!text.includes(KEY) && !text.includes('correct horse'), 'no secret');
+});
+await test('api 9.5: level, module, q, since and limit choose', async () => {
+  const all = (await get('/api/logs?limit=5000')).json.data;
+  const chats = (await get('/api/logs?module=chat')).json.data;
+  equal(chats.map((l) => l.seq), all.filter((l) => l.module === 'chat').map((l) => l.seq).slice(0, chats.length));
+  ok(chats.length > 0 && chats[0].requestId, 'a chat has its request id');
+  ok((await get('/api/logs?level=info')).json.data.every((l) => l.level !== 'DEBUG'), 'level');
+  ok((await get(`/api/logs?q=${chats[0].requestId.toUpperCase()}`)).json.data.every((l) => l.requestId === chats[0].requestId), 'q');
+  equal((await get(`/api/logs?since=${all[2].seq}&limit=5000`)).json.data.slice(-2).map((l) => l.seq), [all[0].seq, all[1].seq]);
+  equal((await get(`/api/logs?since=${encodeURIComponent('2999-01-01T00:00:00Z')}`)).json.data, []);
+  equal((await get('/api/logs?limit=2')).json.data.length, 2);
+  for (const bad of ['level=loud', 'limit=0', 'limit=5001', 'since=yesterday']) equal((await get(`/api/logs?${bad}`)).status, 400, bad);
+  equal((await get('/api/logs', USER_KEY)).status, 403);
+});
+await test('api 9.5: the stream tells new lines, and with Last-Event-ID those missed', async () => {
+  const first = events('/api/logs/stream?module=chat', {}, (g) => g.length > 0);
+  await sleep(500);
+  await chat(gw, 'Hello again');
+  const [one] = await first;
+  ok(one?.id.endsWith(`-${one.seq}`) && one.module === 'chat', JSON.stringify(one));
+  await chat(gw, 'missed');
+  const newest = (await get('/api/logs?module=chat&limit=1')).json.data[0].seq;
+  const rest = await events('/api/logs/stream?module=chat', { 'last-event-id': one.id }, (g) => g.some((l) => l.seq === newest));
+  const want = (await get('/api/logs?module=chat')).json.data.map((l) => l.seq).filter((s) => s > one.seq && s <= newest).reverse();
+  equal(rest.map((l) => l.seq).filter((s) => s <= newest), want);
+});
+await test('api 9.5: after a restart a Last-Event-ID of before starts at the oldest line', async () => {
+  const got = await events('/api/logs/stream', { 'last-event-id': '1-999999' }, (g) => g.length > 0);
+  equal(got[0].seq, 1);
+});
+await test('api 9.5: who reads nothing stops nobody, and the stream ends with the gateway', async () => {
+  const stop = new AbortController();
+  await fetch(`${gw.base}/api/logs/stream?since=1`, { headers: { authorization: `Bearer ${KEY}` }, signal: stop.signal });
+  for (let i = 0; i < 20; i++) equal((await chat(gw, `chat ${i}`)).status, 200);
+  const open = events('/api/logs/stream', {}, () => false, 20000);
+  await sleep(300);
+  const begin = Date.now();
+  stop.abort();
+  gw.process.kill('SIGTERM');
+  await open;
+  await gw.process.ended;
+  ok(Date.now() - begin < 10000, 'no waiting for readers');
+});
+await done();
