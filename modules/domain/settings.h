@@ -28,7 +28,7 @@ enum q_status settings_write(struct app *a, const struct settings_change *v, int
 /* Drops every stored value. */
 enum q_status settings_drop_all(struct app *a, struct q_error *e) Q_MUST_USE;
 
-/* Reads .env again: live values, API_KEY, and ACCOUNTS that are not there yet. restart (may be NULL) gets the variables that
+/* Reads .env again: live values, and ACCOUNTS that are not there yet. restart (may be NULL) gets the variables that
  * differ but are fixed at start, one a line. Q_BAD_VALUE: the file is faulty, nothing was changed. */
 enum q_status settings_reload(struct app *a, struct strbuf *restart, struct q_error *e) Q_MUST_USE;
 
