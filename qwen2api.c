@@ -120,6 +120,7 @@
 #include "domain/legacy.c"
 #include "domain/settings.c"
 #include "domain/memwatch.c"
+#include "domain/metrics.c"
 #include "domain/app.c"
 #include "domain/doctor.c"
 
@@ -147,6 +148,7 @@
 #include "http/h_doctor.c"
 #include "http/h_logs.c"
 #include "http/h_stats.c"
+#include "http/h_metrics.c"
 
 #include "main/listen.c"
 #include "main/resume.c"

@@ -181,6 +181,14 @@ void stats_upstream(struct stats *s, enum q_status how)
   pthread_mutex_unlock(&s->lock);
 }
 
+void stats_cache(struct stats *s, bool hit)
+{
+  pthread_mutex_lock(&s->lock);
+  if(hit) s->since.hits++;
+  else s->since.misses++;
+  pthread_mutex_unlock(&s->lock);
+}
+
 void stats_begin(struct stats *s, const char *endpoint, int by)
 {
   pthread_mutex_lock(&s->lock);

@@ -40,6 +40,7 @@ struct stats *stats_new(void) Q_MUST_USE;
 void stats_destroy(struct stats *s); /* takes NULL */
 void stats_note(struct stats *s, const struct stats_turn *t, int64_t now_ms);
 void stats_upstream(struct stats *s, enum q_status how); /* an attempt that the upstream, or the way there, let down */
+void stats_cache(struct stats *s, bool hit); /* an attachment that was known, or was not */
 void stats_begin(struct stats *s, const char *endpoint, int by); /* by: 1 it began, -1 it is over; of the number in flight */
 
 /* ---- (job) ---- */
@@ -64,7 +65,7 @@ struct stats_totals {      /* since start */
   struct stats_table table;      /* by model, endpoint, triple (endpoint, model, status: each ended by '\n' but the last) */
   struct stats_tokens tokens[101];
   int token_n;
-  uint64_t upstream[Q_STATUS_COUNT], retries, tools[STATS_TOOLS];
+  uint64_t upstream[Q_STATUS_COUNT], retries, hits, misses, tools[STATS_TOOLS];
   struct { const char *endpoint; int64_t n; } flights[STATS_FLIGHTS];
 };
 bool stats_totals(struct stats *s, struct stats_totals *out); /* a copy: stats_table_free(&out->table); false: no memory */

@@ -254,6 +254,7 @@ void upload_go(struct upload_run *r, int k)
     upload_fail(r, i, Q_SHUTDOWN, "", 0);
     return;
   }
+  bool hit;
   switch(i->state) {
   case UPLOAD_REFERENCE:
     upload_slot_done(r, k, "", str_z(i->url), true);
@@ -273,8 +274,9 @@ void upload_go(struct upload_run *r, int k)
     upload_post(r);
     break;
   case UPLOAD_READY:
-    if(upload_cache_get(r->set->owner->cache, i->sig, r->holder, now_wall_ms(r->app->now), &known))
-      upload_slot_done(r, k, known.id, str_z(known.url), true);
+    hit = upload_cache_get(r->set->owner->cache, i->sig, r->holder, now_wall_ms(r->app->now), &known);
+    stats_cache(r->app->stats, hit);
+    if(hit) upload_slot_done(r, k, known.id, str_z(known.url), true);
     else upload_fly(r, k);
     break;
   }

@@ -45,6 +45,7 @@ void h_test_proxy(struct req *q);
 void h_test_redis(struct req *q);
 void h_models_refresh(struct req *q);
 void h_logs(struct req *q);
+void h_metrics(struct req *q);
 void h_stats(struct req *q);
 void h_stats_accounts(struct req *q);
 void h_stats_requests(struct req *q);

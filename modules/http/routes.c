@@ -22,6 +22,7 @@ static const struct route routes_table[] = {
   { "GET",  "/health",                  WHO_OPEN, 0, h_health, NULL },
   { "GET",  "/readyz",                  WHO_OPEN, 0, h_ready, NULL },
   { "GET",  "/models",                  WHO_OPEN, 0, h_models, NULL },
+  { "GET",  "/metrics",                 WHO_KEY,  0, h_metrics, NULL }, /* as METRICS_AUTH says */
   { "POST", "/verify",                  WHO_OPEN, 16 * 1024, h_verify, NULL },
   { "GET",  "/v1/models",               WHO_KEY,  0, h_models, NULL },
   { "GET",  "/v1/models/*",             WHO_KEY,  0, h_model, NULL },
@@ -281,9 +282,10 @@ static bool routes_may_call(struct req *q, const struct route *r)
   struct q_error e = Q_ERROR_NONE;
   struct str shown;
   char masked[64];
-  if(r->who == WHO_OPEN) return true;
+  enum route_who who = r->handler == h_metrics ? (enum route_who)q->config->metrics_auth : r->who; /* METRICS_AUTH: none, key, admin */
+  if(who == WHO_OPEN) return true;
   q->key = auth_key(q->app->keys, &q->head->headers, &shown, q->key_id);
-  if(q->key == KEY_ADMIN || (q->key == KEY_REGULAR && r->who == WHO_KEY)) return true;
+  if(q->key == KEY_ADMIN || (q->key == KEY_REGULAR && who == WHO_KEY)) return true;
   if(q->key == KEY_REGULAR) {
     req_fail_st(q, Q_NOT_ADMIN, NULL, "This needs the admin key, the first one of API_KEY.");
     return false;
