@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "domain/account_merge.h"
+#include "domain/pool.h"
 #include "domain/store.h"
 #include "net/redis.h"
 #include "proto/resp.h"
@@ -429,4 +430,31 @@ static void t_merge(void)
   account_free(a);
 }
 
-T_MAIN(T(t_splits), T(t_bounds), T(t_hostile), T(t_sign_in), T(t_counted_once), T(t_away), T(t_two), T(t_merge))
+/* Another gateway takes an account away while a turn runs on it, and puts it back. */
+static void t_removed(void)
+{
+  struct pool *p = pool_new(&(struct pool_config){ .max_inflight = 2, .queue_max = 10 });
+  struct pool_waiter w = { .want = { .feature = FEATURE_CHAT } };
+  int64_t ignored;
+  CHECK_INT(pool_merge(p, fresh("one", "t1"), 1000), Q_OK); /* new: added */
+  CHECK_INT(pool_merge(p, fresh("one", "t2"), 1000), Q_OK); /* known: merged */
+  CHECK_INT(pool_count(p, FEATURE_CHAT, 1000).total, 1);
+  CHECK_INT(pool_acquire(p, &w, 1000, 0, &ignored, NULL), Q_OK);
+  CHECK_STR(secret_str(w.lease.token), S("t2"));
+  CHECK_INT(pool_remove(p, S("ok@example.org"), 2000), Q_OK);
+  CHECK_INT(pool_remove(p, S("ok@example.org"), 2000), Q_NOT_FOUND);
+  CHECK_INT(pool_count(p, FEATURE_CHAT, 2000).total, 0);
+  pool_poll(p, 2000 + 3600 * 1000);                          /* lent: not freed */
+  CHECK_Z(w.lease.account->email, "ok@example.org");
+  CHECK_INT(pool_merge(p, fresh("one", "t3"), 3000), Q_OK);
+  pool_release(p, &w.lease, 4000, Q_OK, "", 0, STR_NONE);
+  pool_poll(p, 4000 + 3600 * 1000);                          /* the old one is gone now */
+  CHECK_INT(pool_count(p, FEATURE_CHAT, 5000).total, 1);
+  struct pool_waiter again = { .want = { .feature = FEATURE_CHAT } };
+  CHECK_INT(pool_acquire(p, &again, 5000, 0, &ignored, NULL), Q_OK);
+  CHECK_STR(secret_str(again.lease.token), S("t3"));
+  pool_release(p, &again.lease, 6000, Q_OK, "", 0, STR_NONE);
+  pool_destroy(p);
+}
+
+T_MAIN(T(t_splits), T(t_bounds), T(t_hostile), T(t_sign_in), T(t_counted_once), T(t_away), T(t_two), T(t_merge), T(t_removed))
