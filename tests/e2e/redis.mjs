@@ -44,6 +44,13 @@ const within = async (ms, fn, what) => {
   ok(took < ms, `${what}: ${took} ms`);
 };
 
+// An orderly end: code 0, nothing left undone.
+const untidy = [];
+const end = async (gw) => {
+  const code = await gw.stop(), text = gw.log();
+  if (code !== 0 || /Sanitizer|runtime error|never given back|could not be written/.test(text)) untidy.push(`code ${code}: ${text.slice(-2000)}`);
+};
+
 const fake = await fakeUpstream();
 const redis = await redisServer();
 await redis.start();
@@ -64,7 +71,7 @@ await test('api 9.9: an account stored by one gateway serves in the other within
   const third = await gateway(fake, { ...shared, ACCOUNTS: 'second@example.org:correct horse' });
   await within(1500, async () => (await ready(one)).accounts.total === 2 && (await ready(two)).accounts.total === 2, 'both know the account');
   await waitFor(async () => (await ready(one)).accounts.usable === 2, 10000, 'it is usable');
-  await third.stop();
+  await end(third);
   await sleep(1500);
   equal((await fake.stats()).signins, 2, 'sign-ins');
 });
@@ -95,10 +102,10 @@ await test('api 9.9: nothing in Redis tells a secret', async () => {
 await test('api 9.9: a started gateway finds cool-downs in the store', async () => {
   const late = await gateway(fake, shared);
   equal((await ready(late)).accounts, { total: 2, usable: 0 });
-  await late.stop();
+  await end(late);
 });
-await one.stop();
-await two.stop();
+await end(one);
+await end(two);
 await redis.command('FLUSHALL');
 
 await test('api 9.6, 9.9, 12: Redis away: chats go on, readiness says so, changes get 503', async () => {
@@ -144,15 +151,15 @@ await test('api 9.9: a server that comes back empty gets the accounts again', as
   const late = await gateway(fake, shared);
   equal((await ready(late)).accounts.total, 1);
   ok(!late.log().includes('cannot be read'), 'sealed as before');
-  await late.stop();
+  await end(late);
 });
-await one.stop();
-await two.stop();
+await end(one);
+await end(two);
 
 const fails = async (env) => {
   try {
     const gw = await gateway(fake, { ...shared, ...env });
-    await gw.stop();
+    await end(gw);
     return { code: 0 };
   } catch (e) {
     return { code: Number(/ended with (\d+)/.exec(e.message)?.[1]), text: e.message };
@@ -185,7 +192,7 @@ await test('api 11.4: a server that comes 3 s after the gateway is waited for', 
   await redis.start();
   const gw = await late;
   equal((await ready(gw)).accounts.total, 1);
-  await gw.stop();
+  await end(gw);
 });
 await test('api 11.4: rediss:// with name, user, password and database; the wrong ones are refused without telling them', async () => {
   const dir = certificates(), tlsPort = await freePort();
@@ -197,10 +204,10 @@ await test('api 11.4: rediss:// with name, user, password and database; the wron
   equal((await chat(gw, 'hi')).status, 200);
   equal((await call(gw, 'PATCH', '/api/settings', { nMax: 2 })).json.persisted, true);
   ok(!gw.log().includes('p@ss') && !gw.log().includes('p%40ss'), gw.log());
-  await gw.stop();
+  await end(gw);
   const again = await gateway(fake, { ...shared, REDIS_URL: 'rediss://gateway:p%40ss%3Aw%25rd@img.example.test:6390/5', UPSTREAM_RESOLVE: resolve });
   equal((await settings(again)).nMax, 2);
-  await again.stop();
+  await end(again);
 });
 
 await test("api 9.9: the original's layout in Redis is read once, and never changed", async () => {
@@ -217,15 +224,16 @@ await test("api 9.9: the original's layout in Redis is read once, and never chan
   await waitFor(async () => (await ready(gw)).accounts.usable === 2, 15000, 'both are signed in');
   equal((await chat(gw, 'hi')).status, 200);
   ok(gw.log().includes('2 accounts of the original') && !gw.log().includes('pa:ss') && !gw.log().includes('colon@'), gw.log());
-  await gw.stop();
+  await end(gw);
   equal(await old.command('HGETALL', 'user:colon@example.org'), before);
   await old.command('DEL', 'q2a:acct/colon@example.org');
   await old.command('ZREM', 'q2a:index', 'acct/colon@example.org'); // deleted here: it does not come back
   const again = await gateway(fake, env);
   equal((await ready(again)).accounts.total, 1);
-  await again.stop();
+  await end(again);
 });
 
+await test('api 11.6: every one of these gateways ended in order', async () => equal(untidy, []));
 for (const s of servers) {
   if (s.process && s.process.exitCode === null) await s.kill();
   rmSync(s.dir, { recursive: true, force: true });
