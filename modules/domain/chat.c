@@ -12,6 +12,7 @@
 
 enum {
   CHAT_PROMPT_MAX = 256 * 1024 * 1024,
+  CHAT_LOG_MAX = 1800,               /* bytes of a text in the log (LOG_BODIES) */
   CHAT_AT_ONCE = 2                   /* turns of one request */
 };
 
@@ -445,6 +446,8 @@ static bool chat_leg_delta(struct turn *t, const struct delta *d)
 {
   struct chat_leg *leg = chat_leg_of(t);
   answer_told(&leg->chat->answer);
+  if(leg->chat->answer.config->log_bodies && d->answer.n)
+    LOG_INFO(leg->chat->answer.app->log, "body", leg->chat->answer.request_id, "answer: %.*s", (int)(d->answer.n < CHAT_LOG_MAX ? d->answer.n : CHAT_LOG_MAX), d->answer.p);
   if(d->image_n) {
     int n = snprintf(leg->url, sizeof leg->url, "%s/api/v2/chat/%s/", leg->chat->answer.config->qwen_chat_proxy_url, turn_chat_id(t));
     leg->choice.chat_url = n > 0 && n < (int)sizeof leg->url ? str_z(leg->url) : STR_NONE;
@@ -629,6 +632,7 @@ static void chat_start_video(struct chat *c)
 static void chat_start(struct answer *a)
 {
   struct chat *c = chat_of(a);
+  if(a->config->log_bodies) LOG_INFO(a->app->log, "body", a->request_id, "prompt: %.*s", (int)(c->prompt.n < CHAT_LOG_MAX ? c->prompt.n : CHAT_LOG_MAX), c->prompt.p);
   char id[25];
   c->bury.fn = chat_bury;
   crypt_id(&a->ap->rng, id, 24);

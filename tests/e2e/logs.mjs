@@ -72,6 +72,13 @@ await test('api 9.5: after a restart a Last-Event-ID of before starts at the old
   const got = await events('/api/logs/stream', { 'last-event-id': '1-999999' }, (g) => g.length > 0);
   equal(got[0].seq, 1);
 });
+await test('api 11.4: LOG_BODIES puts prompts and answers into the log, without it there are none', async () => {
+  ok(!gw.log().includes('Hello again'), 'none by default');
+  const open = await gateway(fake, { LOG_BODIES: 'true' });
+  const { json } = await chat(open, 'a prompt for the log');
+  await waitFor(() => /body \[.*\] answer: /.test(open.log()), 5000, 'the answer');
+  ok(/body \[.*\] prompt: .*a prompt for the log/.test(open.log()) && json.id && !open.log().includes(KEY), open.log());
+});
 await test('api 9.5: who reads nothing stops nobody, and the stream ends with the gateway', async () => {
   const stop = new AbortController();
   await fetch(`${gw.base}/api/logs/stream?since=1`, { headers: { authorization: `Bearer ${KEY}` }, signal: stop.signal });
