@@ -146,6 +146,7 @@ static void stats_total(struct stats_totals *k, const struct stats_turn *t, cons
 
 void stats_note(struct stats *s, const struct stats_turn *t, int64_t now_ms)
 {
+  if(!s) return;
   struct stats_row r = stats_row_of(t);
   char model[STATS_NAME - 1];
   str_copy(model, sizeof model, t->model.n ? t->model : S("unknown"));
@@ -176,6 +177,7 @@ void stats_note(struct stats *s, const struct stats_turn *t, int64_t now_ms)
 
 void stats_upstream(struct stats *s, enum q_status how)
 {
+  if(!s) return;
   pthread_mutex_lock(&s->lock);
   if((int)how > 0 && how < Q_STATUS_COUNT) s->since.upstream[how]++;
   pthread_mutex_unlock(&s->lock);
@@ -183,6 +185,7 @@ void stats_upstream(struct stats *s, enum q_status how)
 
 void stats_cache(struct stats *s, bool hit)
 {
+  if(!s) return;
   pthread_mutex_lock(&s->lock);
   if(hit) s->since.hits++;
   else s->since.misses++;
@@ -191,6 +194,7 @@ void stats_cache(struct stats *s, bool hit)
 
 void stats_begin(struct stats *s, const char *endpoint, int by)
 {
+  if(!s) return;
   pthread_mutex_lock(&s->lock);
   for(int i = 0; i < STATS_FLIGHTS; i++) {
     if(!s->since.flights[i].endpoint) s->since.flights[i].endpoint = endpoint;

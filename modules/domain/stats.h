@@ -38,6 +38,7 @@ struct stats_call {        /* the same, kept */
 struct stats;
 struct stats *stats_new(void) Q_MUST_USE;
 void stats_destroy(struct stats *s); /* takes NULL */
+/* These four take NULL. */
 void stats_note(struct stats *s, const struct stats_turn *t, int64_t now_ms);
 void stats_upstream(struct stats *s, enum q_status how); /* an attempt that the upstream, or the way there, let down */
 void stats_cache(struct stats *s, bool hit); /* an attachment that was known, or was not */
