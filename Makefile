@@ -40,7 +40,7 @@ CC_MUSL    := gcc -specs=$(MUSL_SPECS)
 HARDEN     := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 LINK_MUSL  := -static -pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now -Wl,-z,text -Wl,--no-dynamic-linker -Wl,--build-id=none -s
 
-.PHONY: all run demo check test torture bench fuzz lint tsan clean help deps setup-run setup-test setup-bench clang-check release dev
+.PHONY: all ui run demo check test torture bench fuzz lint tsan clean help deps setup-run setup-test setup-bench clang-check release dev
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -86,9 +86,16 @@ $(B)/tools/%: tools/%.c $(B)/host/libthird.a
 CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
 $(B)/gen/roots.inc: $(B)/tools/mkroots $(CA_BUNDLE)
 	@mkdir -p $(@D) && $< $(CA_BUNDLE) > $@
-ASSETS := $(sort $(wildcard assets/*))
-$(B)/gen/assets.inc: $(B)/tools/mkassets $(ASSETS)
-	@mkdir -p $(@D) && $< assets > $@
+# The pages: built with Node into build/ui; a source archive brings them in ui/, and then no Node is needed.
+UI        := $(if $(wildcard ui/index.html),ui,$(B)/ui)
+UI_SOURCE := $(shell find assets -type f -not -path '*/node_modules/*' 2>/dev/null)
+ui: $(UI)/index.html
+$(B)/ui/index.html: $(UI_SOURCE)
+	@mkdir -p $(B)/uisrc && rm -rf $(B)/uisrc/src $(B)/uisrc/public && cp -R assets/. $(B)/uisrc/
+	@cd $(B)/uisrc && { cmp -s package-lock.json .installed || npm ci --no-audit --no-fund --loglevel=error; } && cp package-lock.json .installed \
+	  && UI_OUT=../ui node node_modules/vite/bin/vite.js build --logLevel warn && touch ../ui/index.html
+$(B)/gen/assets.inc: $(B)/tools/mkassets $(UI)/index.html
+	@mkdir -p $(@D) && $< $(UI) > $@
 $(B)/gen/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt
 	@mkdir -p $(@D) && $< LICENSE tools/notices.txt $(DEPS)/civetweb/LICENSE.md $(DEPS)/bearssl/LICENSE.txt \
 	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE $(DEPS)/hiredis/COPYING > $@

@@ -23,9 +23,11 @@ need tar have tar
 need curl have curl
 need openssl have openssl
 need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
-if [ "$want" != run ]; then
+if [ "$want" != run ] || [ ! -e ui/index.html ]; then # for the pages; a source archive brings them built
   need nodejs have node
   need npm have npm
+fi
+if [ "$want" != run ]; then
   need clang have clang
   need redis-server have redis-server
 fi

@@ -12,11 +12,20 @@ static int h_asset_compare(const void *key, const void *row)
   return strcmp(key, ((const struct asset_file *)row)->path);
 }
 
+/* The pages of the dashboard: each address is answered with the index, its script does the rest (api 10). */
+static bool h_asset_page(struct str path)
+{
+  static const char *const pages[] = { "/", "/auth", "/accounts", "/statistics", "/keys", "/settings", "/chat", "/logs", "/about", "/catalog" };
+  for(size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
+    if(str_eq(path, str_z(pages[i]))) return true;
+  return false;
+}
+
 static const struct asset_file *h_asset_find(struct str path)
 {
   char name[200];
   if(path.n >= sizeof name) return NULL;
-  str_copy(name, sizeof name, str_eq(path, S("/")) ? S("/index.html") : path);
+  str_copy(name, sizeof name, h_asset_page(path) ? S("/index.html") : path);
   return bsearch(name, assets_files, H_ASSETS, sizeof assets_files[0], h_asset_compare);
 }
 

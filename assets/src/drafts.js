@@ -1,0 +1,13 @@
+// What was typed and is not sent yet. Lives as long as the tab, so that going to another page loses nothing.
+import { reactive } from 'vue'
+
+export const drafts = reactive({
+  search: { text: '', status: '', page: 1, pageSize: 20, sort: 'email', order: 'asc' },
+  account: { kind: 'web', email: '', password: '', token: '', proxy: '', note: '', name: '', apiKey: '', baseUrl: '', credentials: '' },
+  many: { text: '', taskId: '' },
+  key: { name: '', apiKey: '', limits: {} },
+  settings: {},
+  chat: { model: '', system: '', text: '', turns: [], tools: '', size: '' },
+  logs: { level: '', module: '', q: '' },
+  stats: { range: '24h', by: 'model' },
+})
