@@ -153,12 +153,14 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   if(!st) st = accounts_load(a, e);
   if(!st && legacy_import(a)) st = status_fail(e, Q_STORE, NULL, "What the original program left in Redis cannot be read.");
   if(!st) st = accounts_from_env(a, e);
+  if(!st) st = videos_load(a->videos, e);
   struct responses_home home = { a->store, a->seal, a->jobs, a->log };
   if(!st && a->store->ops->lasting && responses_load(a->responses, &home, a->config->responses_store_max, stale, now_wall_ms(a->now)))
     st = status_fail(e, Q_STORE, NULL, "The kept responses cannot be read from the store.");
   if(!st && stale) { /* SECRET_KEY=new,old: everything is sealed anew */
     st = accounts_reseal(a);
     if(!st) st = settings_reseal(a);
+    if(!st) st = videos_reseal(a->videos);
     if(!st) st = seal_settle(a->seal, a->store);
     if(st) status_fail(e, st, "SECRET_KEY", "The records could not be sealed with the new SECRET_KEY.");
   }
@@ -242,7 +244,6 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
     if(st) store_close(parts->store);
   }
   if(!st) st = app_open_store(a, parts, e, exit_code);
-  if(!st) st = videos_load(a->videos, e);
   if(!st && stats_load(a->stats, a->store, a->started_ms)) LOG_WARN(a->log, "stats", "", "the counters of today could not be read; they begin anew");
   if(!st) {
     a->keys = keys_open(a->store, a->config, a->made_key, e);

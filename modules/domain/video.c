@@ -38,7 +38,7 @@ static void video_drop(struct videos *all, struct video *v)
   mem_free(v);
 }
 
-/* ---- records: with the lock held ---- */
+/* ---- records: the byte 2 and JSON, sealed, because prompts are in it; with the lock held ---- */
 
 static const char *const video_words[] = { "queued", "in_progress", "completed", "failed" };
 
@@ -50,7 +50,6 @@ static void video_member(struct strbuf *b, const char *name, struct str value)
 
 static void video_record(const struct video *v, struct strbuf *b)
 {
-  strbuf_addc(b, 1);
   strbuf_fmt(b, "{\"status\":\"%s\",\"seconds\":%d,\"attempts\":%d,\"created\":%lld,\"taken\":%lld,\"ended\":%lld", video_words[v->status], v->seconds, v->attempts,
              (long long)v->created_ms, (long long)v->taken_ms, (long long)v->ended_ms);
   video_member(b, "key", str_z(v->key_id));
@@ -141,6 +140,22 @@ static void video_gather(struct videos *all, struct video_batch *batch)
   }
 }
 
+/* Without the lock. */
+static enum q_status video_seal_batch(struct videos *all, struct video_batch *batch)
+{
+  enum q_status st = Q_OK;
+  for(int i = 0; i < batch->n && !st; i++) {
+    struct strbuf sealed = STRBUF(2 * VIDEO_RECORD_MAX);
+    if(batch->ops[i].del) continue;
+    strbuf_addc(&sealed, 2);
+    st = seal_text(all->app->seal, batch->ops[i].key, batch->ops[i].value, &sealed);
+    strbuf_free(&batch->values[i]);
+    batch->values[i] = sealed;
+    batch->ops[i].value = strbuf_str(&batch->values[i]);
+  }
+  return st;
+}
+
 /* false: nothing was to be written, or the store did not take it. */
 static bool video_save_batch(struct videos *all)
 {
@@ -149,7 +164,7 @@ static bool video_save_batch(struct videos *all)
   video_gather(all, &batch);
   pthread_mutex_unlock(&all->lock);
   struct store *s = all->app->store;
-  bool ok = batch.n > 0 && (!s->ops->lasting || s->ops->commit(s, batch.ops, batch.n) == Q_OK);
+  bool ok = batch.n > 0 && (!s->ops->lasting || (!video_seal_batch(all, &batch) && s->ops->commit(s, batch.ops, batch.n) == Q_OK));
   if(batch.n && !ok) LOG_ERROR(all->app->log, "store", "", "the video jobs could not be written; tried again in a few seconds");
   pthread_mutex_lock(&all->lock);
   for(int i = 0; i < batch.n; i++) {
@@ -530,15 +545,21 @@ static bool videos_load_one(void *ctx, struct str key, struct str value)
   struct arena a = ARENA(4 * VIDEO_RECORD_MAX);
   struct video *v = mem_zalloc(sizeof *v), **at = &l->all->first;
   struct str id = str_sub(key, 6, key.n);
-  const struct json *r = value.n && value.p[0] == 1 ? json_parse(&a, str_sub(value, 1, value.n), 8, NULL) : NULL;
+  struct strbuf plain = STRBUF(VIDEO_RECORD_MAX);
+  struct str text = str_sub(value, 1, value.n);
+  bool sealed = value.n && value.p[0] == 2;
+  if(sealed) text = seal_plain(l->all->app->seal, key, text, &plain) ? STR_NONE : strbuf_str(&plain);
+  const struct json *r = sealed || (value.n && value.p[0] == 1) ? json_parse(&a, text, 8, NULL) : NULL;
   bool ok = v && id.n == VIDEO_ID - 1;
   if(v) {
     v->all = l->all;
     v->prompt = STRBUF(256 * 1024);
     str_copy(v->id, sizeof v->id, id);
     ok = ok && video_read(v, r);
+    if(!sealed) v->changes++; /* an early version left it open */
   }
   arena_free(&a);
+  strbuf_free(&plain);
   if(ok) {
     while(*at && (*at)->created_ms > v->created_ms) at = &(*at)->next;
     v->next = *at;
@@ -560,6 +581,15 @@ enum q_status videos_load(struct videos *v, struct q_error *e)
   if(l.bad) LOG_WARN(v->app->log, "store", "", "%d video jobs of the store could not be read and are left there", l.bad);
   if(st || l.no_memory) return status_fail(e, st ? st : Q_NOMEM, NULL, "The video jobs cannot be read from the store.");
   return Q_OK;
+}
+
+enum q_status videos_reseal(struct videos *all)
+{
+  bool left = false;
+  for(struct video *v = all->first; v; v = v->next) v->changes++;
+  while(video_save_batch(all)) {}
+  for(struct video *v = all->first; v; v = v->next) left |= v->changes != v->saved;
+  return left ? Q_STORE : Q_OK;
 }
 
 static void videos_tick(struct pump_timer *t)

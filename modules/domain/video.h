@@ -63,6 +63,7 @@ enum q_status video_result(struct app *a, struct str id, struct str key_id, stru
 struct videos;
 struct videos *videos_new(struct app *a) Q_MUST_USE;
 enum q_status videos_load(struct videos *v, struct q_error *e) Q_MUST_USE; /* the records of the store */
+enum q_status videos_reseal(struct videos *v) Q_MUST_USE;                    /* before videos_begin(): all are written anew */
 void videos_begin(struct videos *v, struct app_pump *home); /* (home) what a restart interrupted goes on */
 void videos_drain(struct videos *v);                        /* no new ones; waiters with until_drain hear of it */
 void videos_end(struct videos *v);                          /* (home) exchanges, timers and leases are given up */
