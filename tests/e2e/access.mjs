@@ -12,7 +12,7 @@ const binary = process.env.Q2A_BINARY || join(top, 'build/qwen2api');
 const rows = execFileSync(binary, ['routes'], { encoding: 'utf8' }).trim().split('\n').map((line) => {
   const [method, path, who] = line.split(/\s+/);
   return { method: method === '*' ? 'POST' : method, path: path.replace(/\/\*$/, '/x').replace(/\*$/, ''), who };
-});
+}).sort((a, b) => (a.path === '/api/restart') - (b.path === '/api/restart')); // what ends the process comes last
 
 // The path as it is: no client tidies it up first.
 const ask = (gw, method, path, { key, headers = {}, body } = {}) => new Promise((res, rej) => {
@@ -20,12 +20,18 @@ const ask = (gw, method, path, { key, headers = {}, body } = {}) => new Promise(
   if (body === undefined && method !== 'GET' && method !== 'DELETE') body = '{}';
   const r = http.request({ host: '127.0.0.1', port: gw.port, method, path, headers: sent, agent: false }, (answer) => {
     let text = '';
-    answer.on('data', (d) => { text += d; });
-    answer.on('end', () => {
+    const end = () => {
       let json = null;
       try { json = JSON.parse(text); } catch { /* a page */ }
       res({ status: answer.statusCode, code: json?.error?.code, json, text, headers: answer.headers });
-    });
+    };
+    if (answer.headers['content-type']?.startsWith('text/event-stream')) { // it has no end of its own
+      end();
+      r.destroy();
+      return;
+    }
+    answer.on('data', (d) => { text += d; });
+    answer.on('end', end);
   });
   r.on('error', rej);
   r.end(body);
