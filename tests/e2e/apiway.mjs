@@ -2,11 +2,12 @@
 // models that no usable web account offers. Names say the paragraph of the specification. The keys come out of the store.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import Anthropic from '@anthropic-ai/sdk';
-import { test, equal, ok, done, fakeUpstream, gateway, post, events, waitFor, top, KEY } from './lib.mjs';
+import { test, equal, ok, done, fakeUpstream, gateway, post, events, sleep, waitFor, top, KEY } from './lib.mjs';
 
 const fake = await fakeUpstream({ args: ['--accounts', '4'] });
 const BASE = 'https://dashscope.aliyuncs.com/compatible-mode/v1';
@@ -306,6 +307,18 @@ await test('a client that leaves frees the key', () => fresh(async (gw) => {
   await waitFor(() => gw.log().includes('client closed (499)'), 10000, 'the gateway sees it');
   equal((await say(gw, 'responses', shapes.responses.ask('hi'), false)).text, hello);
 }, { env: { MAX_INFLIGHT_PER_ACCOUNT: '1' } }));
+await test('D10 a client that never reads holds its key no longer than UPSTREAM_TURN_TIMEOUT', () => fresh(async (gw) => {
+  const body = JSON.stringify({ model: MODEL, stream: true, messages: [{ role: 'user', content: `[[scenario:say b64=${b64('x'.repeat(80000))} step=1]]` }] }); // 20 MB of events
+  const s = connect(gw.port, '127.0.0.1');
+  s.on('error', () => 0);
+  s.pause();
+  s.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  const next = async () => (await say(gw, 'responses', shapes.responses.ask('hi'), false)).status;
+  await sleep(5000);
+  equal(await next(), 503, 'a slow client is not a silent upstream: it has the key');
+  await waitFor(async () => (await next()) === 200, 12000, 'the key is given up');
+  s.destroy();
+}, { env: { MAX_INFLIGHT_PER_ACCOUNT: '1', UPSTREAM_TURN_TIMEOUT: '10', UPSTREAM_IDLE_TIMEOUT: '4' } }));
 
 // ---- who serves ----
 await test('api 9.1: what a usable web account offers stays with it; without `chat` in serves nothing comes here', async () => {
