@@ -248,7 +248,7 @@ static void fold_current_text(struct fold *f, int current, struct strbuf *out)
 {
   const struct chat_req *r = f->req;
   if(f->tools) {
-    toolset_reminder(f->tools, false, out);
+    toolset_reminder(f->tools, out);
     strbuf_addc(out, '\n');
   }
   strbuf_lit(out, "Current message:\n");

@@ -242,14 +242,14 @@ void toolset_contract(const struct toolset *s, bool aliased, struct strbuf *out)
   strbuf_addc(out, '\n');
 }
 
-void toolset_reminder(const struct toolset *s, bool aliased, struct strbuf *out)
+void toolset_reminder(const struct toolset *s, struct strbuf *out)
 {
   strbuf_lit(out, "(To call a tool, write <q2a_call>{\"name\":\"");
-  if(s->n == 1) toolset_name(s, 0, aliased, out);
-  else strbuf_addz(out, aliased ? "t_..." : "...");
+  if(s->n == 1) toolset_name(s, 0, false, out);
+  else strbuf_lit(out, "...");
   strbuf_lit(out, "\",\"arguments\":{...}}</q2a_call> as described above.");
   if(s->choice != TOOL_AUTO) strbuf_addc(out, ' ');
-  toolset_demand(s, aliased, out);
+  toolset_demand(s, false, out);
   strbuf_addc(out, ')');
 }
 

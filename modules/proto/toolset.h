@@ -26,7 +26,7 @@ void toolset_destroy(struct toolset *s); /* takes NULL */
  * as t_<name>. */
 void toolset_contract(const struct toolset *s, bool aliased, struct strbuf *out);
 /* The same in one line, in front of the current message. */
-void toolset_reminder(const struct toolset *s, bool aliased, struct strbuf *out);
+void toolset_reminder(const struct toolset *s, struct strbuf *out);
 
 /* A call and a result as they stand in the conversation. args: JSON text, repeated as it is when it parses. */
 void toolset_call_text(const struct chat_call *c, struct strbuf *out);

@@ -81,7 +81,7 @@ static void t_contract_choices(void)
     for(int k = 0; k < 3 && rows[i].has[k]; k++) CHECK(str_find(strbuf_str(&out), str_z(rows[i].has[k])) >= 0);
     CHECK(str_find(strbuf_str(&out), str_z(rows[i].lacks)) < 0);
     strbuf_clear(&out);
-    toolset_reminder(s, rows[i].aliased, &out);
+    toolset_reminder(s, &out);
     if(rows[i].reminder) CHECK_STR(strbuf_str(&out), str_z(rows[i].reminder));
     CHECK(str_chr(strbuf_str(&out), '\n') < 0); /* one line */
     strbuf_free(&out);
