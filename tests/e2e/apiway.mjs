@@ -314,10 +314,13 @@ await test('D10 a client that never reads holds its key no longer than UPSTREAM_
   s.pause();
   s.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   const next = async () => (await say(gw, 'responses', shapes.responses.ask('hi'), false)).status;
-  await sleep(5000);
-  equal(await next(), 503, 'a slow client is not a silent upstream: it has the key');
-  await waitFor(async () => (await next()) === 200, 12000, 'the key is given up');
-  s.destroy();
+  try {
+    await sleep(5000);
+    equal(await next(), 503, 'a slow client is not a silent upstream: it has the key');
+    await waitFor(async () => (await next()) === 200, 12000, 'the key is given up');
+  } finally {
+    s.destroy();
+  }
 }, { env: { MAX_INFLIGHT_PER_ACCOUNT: '1', UPSTREAM_TURN_TIMEOUT: '10', UPSTREAM_IDLE_TIMEOUT: '4' } }));
 
 // ---- who serves ----
