@@ -19,14 +19,14 @@ bare() { env -i PATH="$bare" "$bare/sh" "$top/tools/setup.sh" "$1" >"$box/out" 2
 
 bare run
 check "without apt: refused" $((! $?))
-for package in gcc make binutils xz-utils tar curl openssl; do
+for package in gcc make binutils xz-utils tar curl openssl nodejs npm; do
   grep -q " $package[ .]" "$box/out"
   check "without apt: $package is named" $?
 done
-grep -q ' nodejs\| clang' "$box/out"
+grep -q ' redis-server\| clang' "$box/out"
 check "make run wants no tools of the tests" $((! $?))
 bare test
-for package in nodejs npm clang; do
+for package in nodejs npm clang redis-server; do
   grep -q " $package[ .]" "$box/out"
   check "make test wants $package" $?
 done
