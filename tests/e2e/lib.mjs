@@ -51,15 +51,18 @@ export async function waitFor(fn, ms, what) {
   }
 }
 
+// Below the range from which the system takes the ports of outgoing connections, and by chance, so that suites that run beside each
+// other do not get the same.
 export async function freePort() {
-  return new Promise((res, rej) => {
-    const s = net.createServer();
-    s.on('error', rej);
-    s.listen(0, '127.0.0.1', () => {
-      const { port } = s.address();
-      s.close(() => res(port));
+  for (;;) {
+    const port = 10000 + Math.floor(Math.random() * 22000);
+    const free = await new Promise((res) => {
+      const s = net.createServer();
+      s.on('error', () => res(false));
+      s.listen(port, '127.0.0.1', () => s.close(() => res(true)));
     });
-  });
+    if (free) return port;
+  }
 }
 
 function start(file, args, options) {
