@@ -3,7 +3,7 @@ export default {
   theme: { system: '跟随系统', light: '浅色', dark: '深色' },
   common: { copy: '复制', copied: '已复制', copyFailed: '复制失败', requestId: '请求 ID', unreachable: '无法连接服务器。', down: '服务器没有响应,恢复后本页会自动继续。', cancel: '取消', save: '保存', done: '完成', close: '关闭', edit: '编辑', delete: '删除', enable: '启用', disable: '停用', refresh: '刷新', search: '搜索', download: '下载', before: '上一页', next: '下一页', nothing: '没有匹配项,请修改搜索条件。', typeWord: '输入 {word} 以继续' },
   auth: { title: '登录 qwen2api', key: '管理员密钥', hint: 'API_KEY 中的第一个密钥,或首次启动时显示的密钥。', show: '显示密钥', remember: '在此设备上记住', enter: '登录', checking: '正在验证', ended: '密钥已失效,重新登录后回到原页面。', regular: '这是普通密钥:只能使用对话测试,不能打开管理页面。', playground: '打开对话测试' },
-  overview: { usable: '可用账号', rpm: '每分钟请求', tokens: '今日 token', firstToken: '首 token 时间', uptime: '启动于', states: '账号状态', noAccount: '还没有账号,无法回答对话。', addAccount: '添加第一个账号', connect: '连接客户端', client: '客户端', keyHint: '复制的内容包含当前登录密钥。建议在“密钥”页为每个客户端单独创建。', errors: '最近错误', noErrors: '启动以来没有错误。' },
+  overview: { errorRate: '今日错误率', usable: '可用账号', rpm: '每分钟请求', tokens: '今日 token', firstToken: '首 token 时间', uptime: '启动于', states: '账号状态', noAccount: '还没有账号,无法回答对话。', addAccount: '添加第一个账号', connect: '连接客户端', client: '客户端', keyHint: '复制的内容包含当前登录密钥。建议在“密钥”页为每个客户端单独创建。', errors: '最近错误', noErrors: '启动以来没有错误。' },
   client: { curl: 'curl', openai: 'OpenAI 客户端', anthropic: 'Anthropic 客户端', python: 'Python' },
   doctor: { title: '需要注意', none: '没有问题,所有检查通过。' },
   state: { active: '正常', warn: '上次失败', cooldown: '冷却中', media_limited: '图像受限', challenge: '需要验证码', token_expiring: '即将过期', expired: '已过期', login_failed: '登录失败', disabled: '已停用', cooling: '冷却中', limited: '受限', invalid: '无效', total: '全部', usable: '可用' },
