@@ -35,6 +35,7 @@
   X(Q_FILTER,          400, "invalid_request_error",    "content_filter",            false, "refused by content inspection") \
   X(Q_TOO_LONG,        400, "invalid_request_error",    "context_length_exceeded",   false, "prompt too long for the model") \
   X(Q_NO_PREVIOUS,     400, "invalid_request_error",    "previous_response_not_found", false, "unknown previous response") \
+  X(Q_BAD_IMPORT,      400, "invalid_request_error",    "invalid_import",            false, "an import that cannot be read") \
   X(Q_NO_KEY,          401, "invalid_request_error",    "missing_api_key",           false, "no key")         \
   X(Q_BAD_KEY,         401, "invalid_request_error",    "invalid_api_key",           false, "wrong key")      \
   X(Q_NOT_ADMIN,       403, "permission_error",         "admin_required",            false, "admin key needed") \
@@ -45,9 +46,11 @@
   X(Q_METHOD,          405, "invalid_request_error",    "method_not_allowed",        false, "wrong method")   \
   X(Q_SLOW_CLIENT,     408, "invalid_request_error",    "request_timeout",           true,  "client too slow") \
   X(Q_EXISTS,          409, "conflict_error",           "already_exists",            false, "exists already") \
+  X(Q_ENV_MANAGED,     409, "conflict_error",           "env_managed",               false, "set by the environment") \
   X(Q_NOT_READY,       409, "conflict_error",           "video_not_ready",           true,  "the video is not done yet") \
   X(Q_TOO_BIG,         413, "invalid_request_error",    "request_too_large",         false, "over a size limit") \
   X(Q_URI_LONG,        414, "invalid_request_error",    "uri_too_long",              false, "URL too long")   \
+  X(Q_LOGIN_FAILED,    422, "invalid_request_error",    "login_failed",              false, "the upstream refused the sign-in") \
   X(Q_MEDIA_TYPE,      415, "invalid_request_error",    "unsupported_media_type",    false, "content type or encoding not supported") \
   X(Q_NO_UPGRADE,      426, "invalid_request_error",    "upgrade_not_supported",     false, "upgrade not supported") \
   X(Q_HEADERS_BIG,     431, "invalid_request_error",    "headers_too_large",         false, "header block too large") \

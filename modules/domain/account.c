@@ -122,9 +122,49 @@ struct account *account_new_api(struct str name, struct str key, struct str base
   return NULL;
 }
 
+void account_put_secret(struct secret **field, struct secret *s)
+{
+  struct secret *old = *field;
+  *field = secret_ref(s);
+  secret_unref(old);
+}
+
+static bool account_copy_states(struct account *to, const struct account *a)
+{
+  bool ok = true;
+  for(int f = 0; f < FEATURE_COUNT; f++) {
+    to->features[f] = a->features[f];
+    to->features[f].words = a->features[f].words ? mem_strndup(a->features[f].words, strlen(a->features[f].words)) : NULL;
+    ok &= !a->features[f].words || to->features[f].words;
+  }
+  if(a->whole_words) ok &= (to->whole_words = mem_strndup(a->whole_words, strlen(a->whole_words))) != NULL;
+  if(a->error_words) ok &= (to->error_words = mem_strndup(a->error_words, strlen(a->error_words))) != NULL;
+  return ok;
+}
+
+struct account *account_copy(const struct account *a)
+{
+  struct account *to = mem_alloc(sizeof *to);
+  if(!to) return NULL;
+  *to = *a;
+  to->email = mem_strndup(a->email, strlen(a->email));
+  to->whole_words = to->error_words = NULL;
+  to->entry = NULL;
+  struct secret *const shared[] = { a->password, a->token, a->refresh, a->proxy, a->note, a->headers, a->cookie, a->base, a->models,
+                                    a->grant.access, a->grant.refresh, a->grant.resource };
+  for(size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) secret_ref(shared[i]);
+  if(account_copy_states(to, a) && to->email) return to;
+  account_free(to);
+  return NULL;
+}
+
 void account_free(struct account *a)
 {
   if(!a) return;
+  mem_free(a->error_words);
+  secret_unref(a->note);
+  secret_unref(a->headers);
+  secret_unref(a->cookie);
   for(int f = 0; f < FEATURE_COUNT; f++) mem_free(a->features[f].words);
   mem_free(a->whole_words);
   mem_free(a->email);
@@ -192,8 +232,25 @@ void account_rest(struct account *a, enum feature f, enum account_state s, enum 
   a->dirty = true;
 }
 
+void account_clear(struct account *a, enum feature f)
+{
+  for(int i = 0; i < FEATURE_COUNT; i++) {
+    struct feature_state *x = &a->features[i];
+    if(f != FEATURE_COUNT && i != (int)f) continue;
+    *x = (struct feature_state){ .words = x->words };
+    account_words(&x->words, NULL);
+  }
+  if(f == FEATURE_COUNT) {
+    a->cap = a->transport_row = a->error_row = a->auth_row = a->barred_row = a->grant.row = 0;
+    if(a->whole == ACCOUNT_INVALID) account_set_whole(a, ACCOUNT_ACTIVE, Q_OK, NULL);
+  }
+  a->failed = false;
+  a->dirty = true;
+}
+
 void account_set_whole(struct account *a, enum account_state s, enum q_status why, const char *words)
 {
+  if(a->whole == ACCOUNT_DISABLED && s != ACCOUNT_ACTIVE) return;
   a->whole = s;
   a->whole_why = why;
   account_words(&a->whole_words, words);
@@ -210,6 +267,7 @@ void account_set_token(struct account *a, struct secret *token, int64_t expires_
   }
   a->expires_ms = expires_ms;
   a->token_no++;
+  if(a->error == Q_UP_AUTH || a->error == Q_UP_BAD_LOGIN) a->failed = false; /* cured */
   if(a->whole == ACCOUNT_EXPIRED || a->whole == ACCOUNT_INVALID) account_set_whole(a, ACCOUNT_ACTIVE, Q_OK, NULL);
   a->dirty = true;
 }
@@ -339,8 +397,22 @@ static void account_book_grant(struct account *a, enum q_status how, const char 
   }
 }
 
+/* For the page: what went wrong last. What the client or the model did is no trouble of the account's. */
+static void account_note_error(struct account *a, enum q_status how, const char *words, int64_t now_ms)
+{
+  bool upstream = (how >= Q_UP_AUTH && how <= Q_UP_STOPPED && how != Q_UP_MODEL_QUOTA) || how == Q_PROXY || how == Q_NO_CLI ||
+                  how == Q_UPLOAD_FAILED || how == Q_MEDIA_FAILED || how == Q_MEDIA_QUOTA || how >= Q_UP_CONNECT_TIME;
+  if(how == Q_OK) a->failed = false;
+  if(!upstream) return;
+  a->failed = true;
+  a->error = how;
+  a->error_ms = now_ms;
+  account_words(&a->error_words, words);
+}
+
 void account_book(struct account *a, enum feature f, enum q_status how, const char *words, int wait_s, int64_t now_ms)
 {
+  account_note_error(a, how, words, now_ms);
   if(f == FEATURE_CLI && a->kind != ACCOUNT_API) {
     account_book_grant(a, how, words, wait_s, now_ms);
     return;

@@ -83,6 +83,8 @@ struct account {
   struct secret *token;     /* NULL: not signed in yet */
   struct secret *refresh;   /* session or refresh token for the exchange; NULL if none */
   struct secret *proxy;     /* NULL: the global one. Holds user info, therefore secret */
+  struct secret *note;      /* the operator's words; NULL: none */
+  struct secret *headers, *cookie; /* the operator's, for every call of this account: lines "Name: value"; text. NULL: none */
   int64_t expires_ms;       /* of the token, 0 unknown */
   int64_t renew_ms;         /* from when on the token is renewed in the background, 0: never. Not stored */
   bool exchange;            /* the token must be exchanged for a short one (seen to work) */
@@ -101,7 +103,12 @@ struct account {
   char *whole_words;
   struct feature_state features[FEATURE_COUNT];
 
-  int inflight, cap;        /* cap 0: the configured one */
+  int inflight, cap;        /* cap 0: the configured one; set when the upstream wants one turn at a time */
+  int max_inflight;         /* the operator's for this account, 0: the configured one */
+  enum q_status error;      /* of the last turn that failed on it, Q_OK: none so far */
+  int64_t error_ms;
+  char *error_words;
+  bool failed;              /* and it was the last turn of all */
   int64_t last_used_ms, last_start_ms, created_ms;
   int transport_row, error_row, auth_row, barred_row; /* consecutive failures of a class */
   unsigned token_no;        /* counts replacements of the token: a refused old one renews nothing */
@@ -118,6 +125,10 @@ struct account *account_new(struct str email, struct str password, struct str pr
 /* An api account. models: names separated by line ends, or empty: its own list is asked for. */
 struct account *account_new_api(struct str name, struct str key, struct str base, struct str models, unsigned serves) Q_MUST_USE;
 void account_free(struct account *a); /* takes NULL */
+/* What a record has, in a new account: secrets are shared. NULL: no memory. */
+struct account *account_copy(const struct account *a) Q_MUST_USE;
+/* Puts s (a reference of the field's own is taken; NULL: none) in place of what is there. */
+void account_put_secret(struct secret **field, struct secret *s);
 
 /* Whether f may be used at now: else *until_ms is when it may be again (0: not by waiting) and *why names the reason.
  * Ends cool-downs whose time has come. */
@@ -140,7 +151,10 @@ void account_count_cli(struct account *a, int64_t now_ms, int64_t calls, int64_t
 int64_t account_cli_today(const struct account *a, int64_t now_ms);
 /* Whether an api account's list has the name; *known (may be NULL): it has a list at all. */
 bool account_lists(const struct account *a, struct str model, bool *known);
+/* DISABLED is the operator's and ends only by ACTIVE. */
 void account_set_whole(struct account *a, enum account_state s, enum q_status why, const char *words);
+/* The operator ends the rests of one feature, or with FEATURE_COUNT of all, and then INVALID too. */
+void account_clear(struct account *a, enum feature f);
 /* 00:10 of the next day in UTC+8, when daily quotas return. */
 int64_t account_quota_return_ms(int64_t now_ms);
 

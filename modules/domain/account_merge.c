@@ -22,6 +22,10 @@ static uint64_t account_mark_part(const struct account *a, int part)
     h = account_mark_secret(h, a->password);
     h = account_mark_secret(h, a->proxy);
     h = account_mark_secret(h, a->base);
+    h = account_mark_secret(h, a->note);
+    h = account_mark_secret(h, a->headers);
+    h = account_mark_secret(h, a->cookie);
+    h = account_mark_add(h, &a->max_inflight, sizeof a->max_inflight);
     if(a->models_given) h = account_mark_secret(h, a->models);
     h = account_mark_add(h, &a->kind, sizeof a->kind);
     return account_mark_add(h, &a->serves, sizeof a->serves);
@@ -64,6 +68,10 @@ static void account_take_part(struct account *a, struct account *from, int part)
     account_take_secret(&a->password, &from->password);
     account_take_secret(&a->proxy, &from->proxy);
     account_take_secret(&a->base, &from->base);
+    account_take_secret(&a->note, &from->note);
+    account_take_secret(&a->headers, &from->headers);
+    account_take_secret(&a->cookie, &from->cookie);
+    a->max_inflight = from->max_inflight;
     if(from->models_given || a->models_given) account_take_secret(&a->models, &from->models);
     a->models_given = from->models_given;
     a->serves = from->serves;

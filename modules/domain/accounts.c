@@ -7,7 +7,7 @@
 #include "proto/json.h"
 #include "proto/jwt.h"
 
-enum { ACCOUNTS_VERSION = 1, ACCOUNTS_RECORD_MAX = 256 * 1024 };
+enum { ACCOUNTS_VERSION = 1, ACCOUNTS_RECORD_MAX = 256 * 1024, ACCOUNTS_TRIES = 20 };
 
 static void accounts_key(struct strbuf *b, const char *email)
 {
@@ -76,11 +76,24 @@ static enum q_status accounts_record(const struct seal *s, const struct account 
              account_kind_name(a->kind), (long long)a->created_ms, (long long)a->expires_ms, a->exchange ? "true" : "false", a->from_env ? "true" : "false",
              account_state_name(a->whole), status_row(a->whole_why)->name);
   strbuf_json(b, str_z(a->whole_words ? a->whole_words : ""));
+  if(a->note) {
+    strbuf_lit(b, ",\"note\":");
+    strbuf_json(b, secret_str(a->note));
+  }
+  if(a->max_inflight) strbuf_fmt(b, ",\"maxInflight\":%d", a->max_inflight);
+  if(a->last_used_ms) strbuf_fmt(b, ",\"lastUsed\":%lld", (long long)a->last_used_ms);
+  if(a->error) {
+    strbuf_fmt(b, ",\"failed\":%s,\"errorAt\":%lld,\"error\":\"%s\",\"errorMessage\":", a->failed ? "true" : "false", (long long)a->error_ms,
+               status_row(a->error)->name);
+    strbuf_json(b, str_z(a->error_words ? a->error_words : ""));
+  }
   accounts_features(a, b);
   enum q_status st = accounts_secret(s, key, "password", a->password, b);
   if(!st) st = accounts_secret(s, key, "token", a->token, b);
   if(!st) st = accounts_secret(s, key, "refresh", a->refresh, b);
   if(!st) st = accounts_secret(s, key, "proxy", a->proxy, b);
+  if(!st) st = accounts_secret(s, key, "headers", a->headers, b);
+  if(!st) st = accounts_secret(s, key, "cookie", a->cookie, b);
   if(!st) st = accounts_kind(s, a, key, b);
   strbuf_addc(b, '}');
   return st ? st : b->err;
@@ -125,7 +138,8 @@ static void accounts_written(void *ctx, struct account *a)
   }
 }
 
-enum q_status accounts_save(struct app *app)
+/* With the lock of the writers. */
+static enum q_status accounts_save_all(struct app *app)
 {
   struct accounts_saving *s = mem_zalloc(sizeof *s);
   struct store_op ops[64];
@@ -157,6 +171,14 @@ enum q_status accounts_save(struct app *app)
   return st;
 }
 
+enum q_status accounts_save(struct app *app)
+{
+  pthread_mutex_lock(&app->accounts_lock);
+  enum q_status st = accounts_save_all(app);
+  pthread_mutex_unlock(&app->accounts_lock);
+  return st;
+}
+
 static void accounts_mark(void *ctx, struct account *a)
 {
   (void)ctx;
@@ -174,6 +196,166 @@ enum q_status accounts_reseal(struct app *app)
   return accounts_save(app);
 }
 
+/* ---- an administrator's writes ---- */
+
+struct accounts_insertion { struct strbuf *keys, *values; struct store_op *ops; };
+
+static void accounts_insertion_free(struct accounts_insertion *w, int n)
+{
+  for(int i = 0; w->keys && w->values && i < n; i++) {
+    strbuf_free(&w->keys[i]);
+    strbuf_free(&w->values[i]);
+  }
+  mem_free(w->keys);
+  mem_free(w->values);
+  mem_free(w->ops);
+}
+
+static void accounts_is_there(void *ctx, struct account *a)
+{
+  (void)ctx;
+  (void)a;
+}
+
+static enum q_status accounts_insert_all(struct app *app, struct account *const *v, int n, int *which)
+{
+  size_t count = (size_t)n;
+  struct accounts_insertion w = { mem_zalloc(count * sizeof *w.keys), mem_zalloc(count * sizeof *w.values), mem_zalloc(count * sizeof *w.ops) };
+  int64_t now = now_wall_ms(app->now);
+  enum q_status st = w.keys && w.values && w.ops ? Q_OK : Q_NOMEM;
+  for(int i = 0; i < n && !st; i++) {
+    w.keys[i] = STRBUF(1024);
+    w.values[i] = STRBUF(ACCOUNTS_RECORD_MAX);
+    accounts_key(&w.keys[i], v[i]->email);
+    if(pool_with(app->pool, str_z(v[i]->email), now, accounts_is_there, NULL) == Q_OK) {
+      st = Q_EXISTS;
+      if(which) *which = i;
+    }
+    if(!st) st = w.keys[i].err ? w.keys[i].err : accounts_record(app->seal, v[i], strbuf_str(&w.keys[i]), &w.values[i]);
+    w.ops[i] = (struct store_op){ strbuf_str(&w.keys[i]), strbuf_str(&w.values[i]), false };
+  }
+  if(!st) st = app->store->ops->commit(app->store, w.ops, n);
+  if(st == Q_AGAIN) { /* another gateway was faster with one of them: what is known now tells which */
+    st = Q_OK;
+    for(int i = 0; i < n && !st; i++) st = accounts_reload_one(app, strbuf_str(&w.keys[i]));
+    if(!st) st = Q_AGAIN;
+  }
+  accounts_insertion_free(&w, n);
+  return st;
+}
+
+enum q_status accounts_insert(struct app *app, struct account *const *v, int n, int *which)
+{
+  enum q_status st = Q_AGAIN;
+  if(n < 1) return Q_OK;
+  pthread_mutex_lock(&app->accounts_lock);
+  for(int left = ACCOUNTS_TRIES; left > 0 && st == Q_AGAIN; left--) st = accounts_insert_all(app, v, n, which);
+  for(int i = 0; i < n && !st; i++) {
+    v[i]->dirty = false;
+    account_mark(v[i], &v[i]->marks);
+    if(pool_add(app->pool, v[i])) LOG_ERROR(app->log, "accounts", "", "an account was stored, but there is no memory for it: it is there after a restart");
+  }
+  pthread_mutex_unlock(&app->accounts_lock);
+  return st == Q_AGAIN ? Q_STORE : st;
+}
+
+struct accounts_changing {
+  enum q_status (*fn)(void *ctx, struct account *a);
+  void *ctx;
+  struct account *copy;
+  struct account_marks marks;
+};
+
+static void accounts_copy(void *ctx, struct account *a)
+{
+  ((struct accounts_changing *)ctx)->copy = account_copy(a);
+}
+
+static void accounts_follow(void *ctx, struct account *a)
+{
+  struct accounts_changing *x = ctx;
+  bool dirty = a->dirty;
+  (void)x->fn(x->ctx, a);
+  a->dirty = dirty;
+  a->marks = x->marks;
+}
+
+static enum q_status accounts_change_once(struct app *app, struct str name, struct accounts_changing *x)
+{
+  struct strbuf key = STRBUF(1024), value = STRBUF(ACCOUNTS_RECORD_MAX);
+  int64_t now = now_wall_ms(app->now);
+  enum q_status st = pool_with(app->pool, name, now, accounts_copy, x);
+  if(!st) st = x->copy ? x->fn(x->ctx, x->copy) : Q_NOMEM;
+  if(!st && !x->copy->unstored) {
+    accounts_key(&key, x->copy->email);
+    st = key.err ? key.err : accounts_record(app->seal, x->copy, strbuf_str(&key), &value);
+    if(!st) st = store_put(app->store, strbuf_str(&key), strbuf_str(&value));
+    if(st == Q_AGAIN && accounts_reload_one(app, strbuf_str(&key))) st = Q_STORE;
+  }
+  if(!st) {
+    account_mark(x->copy, &x->marks);
+    st = pool_with(app->pool, name, now, accounts_follow, x);
+  }
+  account_free(x->copy);
+  x->copy = NULL;
+  strbuf_free(&key);
+  strbuf_free(&value);
+  return st;
+}
+
+enum q_status accounts_change(struct app *app, struct str name, enum q_status (*fn)(void *ctx, struct account *a), void *ctx)
+{
+  struct accounts_changing x = { .fn = fn, .ctx = ctx };
+  enum q_status st = Q_AGAIN;
+  pthread_mutex_lock(&app->accounts_lock);
+  for(int left = ACCOUNTS_TRIES; left > 0 && st == Q_AGAIN; left--) st = accounts_change_once(app, name, &x);
+  pthread_mutex_unlock(&app->accounts_lock);
+  return st == Q_AGAIN ? Q_STORE : st;
+}
+
+static void accounts_stored(void *ctx, struct account *a)
+{
+  *(bool *)ctx = !a->unstored;
+}
+
+static enum q_status accounts_delete_once(struct app *app, const struct str *names, int n, struct strbuf *keys, struct store_op *ops, int *found)
+{
+  int64_t now = now_wall_ms(app->now);
+  enum q_status st = Q_OK;
+  *found = 0;
+  for(int i = 0; i < n && !st; i++) {
+    bool stored = false;
+    if(pool_with(app->pool, names[i], now, accounts_stored, &stored) || !stored) continue;
+    struct strbuf *key = &keys[*found];
+    *key = STRBUF(1024);
+    strbuf_lit(key, "acct/");
+    strbuf_adds(key, names[i]);
+    st = key->err;
+    ops[(*found)++] = (struct store_op){ .key = strbuf_str(key), .del = true };
+  }
+  if(!st && *found) st = app->store->ops->commit(app->store, ops, *found);
+  for(int i = 0; i < *found; i++) {
+    if(st == Q_AGAIN && accounts_reload_one(app, strbuf_str(&keys[i]))) st = Q_STORE;
+    if(!st) (void)pool_remove(app->pool, str_sub(strbuf_str(&keys[i]), 5, keys[i].n), now);
+    strbuf_free(&keys[i]);
+  }
+  return st;
+}
+
+enum q_status accounts_delete(struct app *app, const struct str *names, int *n)
+{
+  struct strbuf *keys = mem_zalloc((size_t)(*n + 1) * sizeof *keys);
+  struct store_op *ops = mem_zalloc((size_t)(*n + 1) * sizeof *ops);
+  enum q_status st = keys && ops ? Q_AGAIN : Q_NOMEM;
+  int found = 0;
+  pthread_mutex_lock(&app->accounts_lock);
+  for(int left = ACCOUNTS_TRIES; left > 0 && st == Q_AGAIN; left--) st = accounts_delete_once(app, names, *n, keys, ops, &found);
+  pthread_mutex_unlock(&app->accounts_lock);
+  mem_free(keys);
+  mem_free(ops);
+  *n = st ? 0 : found;
+  return st == Q_AGAIN ? Q_STORE : st;
+}
 /* ---- in ---- */
 
 static enum q_status accounts_why(struct str name)
@@ -244,6 +426,23 @@ static void accounts_read_kind(const struct seal *s, struct account *a, struct s
   if(a->kind == ACCOUNT_API && (!a->base || !a->token)) *bad = true;
 }
 
+static void accounts_read_operator(const struct seal *s, struct account *a, struct str key, const struct json *root, bool *bad)
+{
+  int64_t most = 0;
+  char words[304];
+  struct str note = json_str(json_get(root, "note"));
+  if(note.n && !(a->note = secret_new(note))) *bad = true;
+  if(json_int(json_get(root, "maxInflight"), &most) && most > 0 && most <= 10000) a->max_inflight = (int)most;
+  a->headers = accounts_open(s, key, root, "headers", bad);
+  a->cookie = accounts_open(s, key, root, "cookie", bad);
+  (void)json_int(json_get(root, "lastUsed"), &a->last_used_ms);
+  if(!json_int(json_get(root, "errorAt"), &a->error_ms)) return;
+  a->error = accounts_why(json_str(json_get(root, "error")));
+  a->failed = json_true(json_get(root, "failed"));
+  str_copy(words, sizeof words, json_str(json_get(root, "errorMessage")));
+  a->error_words = words[0] ? mem_strndup(words, strlen(words)) : NULL;
+}
+
 static struct account *accounts_read(const struct seal *s, struct str key, struct str value, int64_t now_ms)
 {
   struct arena arena = ARENA(4 * ACCOUNTS_RECORD_MAX);
@@ -265,6 +464,7 @@ static struct account *accounts_read(const struct seal *s, struct str key, struc
     a->token_no = a->token != NULL;
     account_plan_renewal(a, now_ms);
     accounts_read_kind(s, a, key, root, &bad);
+    accounts_read_operator(s, a, key, root, &bad);
     str_copy(words, sizeof words, json_str(json_get(root, "message")));
     enum account_state whole = account_state_by_name(json_str(json_get(root, "state")));
     if(whole != ACCOUNT_STATE_COUNT && whole != ACCOUNT_ACTIVE) account_set_whole(a, whole, accounts_why(json_str(json_get(root, "why"))), words);

@@ -212,6 +212,7 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   }
   *exit_code = 0;
   pthread_mutex_init(&a->lock, NULL);
+  pthread_mutex_init(&a->accounts_lock, NULL);
   a->restart = parts->restart;
   a->restart_ctx = parts->restart_ctx;
   a->now = parts->now ? parts->now : &now_real;
@@ -351,7 +352,7 @@ static void app_drop_stock(struct app_pump *p)
   keeper_stop(a->keeper);
   while(tidy_running(p) < TIDY_MAX && pool_stock_old(a->pool, now_wall_ms(a->now), -1, &account, &chat)) {
     if(pool_login_get(a->pool, account, &who)) {
-      struct lease lease = { .account = account, .token = who.token, .proxy = who.proxy };
+      struct lease lease = { .account = account, .token = who.token, .proxy = who.proxy, .headers = who.headers, .cookie = who.cookie };
       tidy_delete(p, &lease, str_z(chat.id));
       pool_login_free(&who);
     }
@@ -477,6 +478,7 @@ void app_destroy(struct app *a)
   models_unref(a->models);
   config_unref(a->config);
   pthread_mutex_destroy(&a->lock);
+  pthread_mutex_destroy(&a->accounts_lock);
   mem_free(a);
 }
 

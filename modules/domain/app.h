@@ -88,6 +88,7 @@ struct app {
   atomic_int chats_open;   /* chats on all pumps */
   struct app_counts counts;
 
+  pthread_mutex_t accounts_lock; /* one writer of account records at a time (domain/accounts.c) */
   pthread_mutex_t lock;    /* guards the two below */
   struct config *config;
   struct models *models;

@@ -670,7 +670,7 @@ static void chat_counted(const struct answer *a, struct stats_turn *t)
     again |= k->extra > 0;
     repaired |= k->repaired;
   }
-  if(c->want.kind == CHAT_T2V && t->status == 200) t->media = 1;
+  if(c->want.kind == CHAT_T2V && t->status == 200) t->media = t->videos = 1;
   if(c->tools && (calls || again)) t->tool = !calls ? STATS_TOOL_FAILED : again ? STATS_TOOL_RETRIED : repaired ? STATS_TOOL_REPAIRED : STATS_TOOL_OK;
 }
 

@@ -73,7 +73,7 @@ static void grant_headers(struct grant_run *r, struct strbuf *b)
   crypt_uuid(&r->rng, uuid);
   strbuf_fmt(b, "Content-Type: application/x-www-form-urlencoded\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n"
                 "User-Agent: %s\r\nx-request-id: %s\r\n", c->upstream_user_agent, uuid);
-  for(int i = 0; i < c->upstream_headers_n; i++) strbuf_fmt(b, "%s: %s\r\n", c->upstream_headers[i].name, c->upstream_headers[i].value);
+  qwen_operator(c, secret_str(r->who.headers), b);
 }
 
 /* POST to the chat host. web: with the web token and JSON, else a form. The body is taken. */
@@ -85,7 +85,8 @@ static enum q_status grant_call(struct grant_run *r, const char *path, bool web,
   grant_forget(r);
   qwen_url(r->config, path, STR_NONE, &url);
   if(web) {
-    struct qwen_call q = { r->config, &r->rng, secret_str(r->who.token), STR_NONE, false, now_wall_s(r->app->now) };
+    struct qwen_call q = { r->config, &r->rng, secret_str(r->who.token), STR_NONE, false, now_wall_s(r->app->now),
+                           secret_str(r->who.headers), secret_str(r->who.cookie) };
     qwen_headers(&q, &headers);
   } else {
     grant_headers(r, &headers);

@@ -51,7 +51,7 @@ static enum q_status keeper_fetch(struct app *a, struct pool_login *who, struct 
   struct config *c = app_config(a);
   struct crypt_rng rng = { .left = 0 };
   struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024);
-  struct qwen_call q = { c, &rng, secret_str(who->token), STR_NONE, false, now_wall_s(a->now) };
+  struct qwen_call q = { c, &rng, secret_str(who->token), STR_NONE, false, now_wall_s(a->now), secret_str(who->headers), secret_str(who->cookie) };
   struct str proxy = secret_str(who->proxy);
   struct q_error e = Q_ERROR_NONE;
   struct trouble t;
@@ -222,7 +222,7 @@ static void keeper_look_stock(struct keeper *k, int64_t now)
   struct pool_login who;
   for(int i = 0; i < 16 && pool_stock_old(k->app->pool, now, KEEPER_STOCK_MS, &account, &chat); i++) {
     if(pool_login_get(k->app->pool, account, &who)) {
-      struct lease lease = { .account = account, .token = who.token, .proxy = who.proxy };
+      struct lease lease = { .account = account, .token = who.token, .proxy = who.proxy, .headers = who.headers, .cookie = who.cookie };
       tidy_delete(k->pump, &lease, str_z(chat.id));
       pool_login_free(&who);
     }

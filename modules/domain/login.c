@@ -28,23 +28,21 @@ struct login_run {
   unsigned token_no;
   bool refused, started;
   bool grant;                /* the CLI grant instead of the web sign-in */
+  bool running;              /* a thread is at it, that of its job or one that waits for it (login_now) */
+  bool over;                 /* it has ended and is off the list */
+  int holders;               /* its job, and who waits: the last one frees it */
+  enum q_status st;
+  char words[304];
 };
 
 struct login {
   struct app *app;
   pthread_mutex_t lock;      /* guards all below */
+  pthread_cond_t ended;      /* some run */
   struct login_run *runs;    /* in order of arrival */
   int started, started_grants;
   bool v1_works;             /* v2 was not there, v1 was: remembered for this process */
   int64_t rest_until_ms;     /* wall clock */
-};
-
-/* What a sign-in or an exchange gave. */
-struct login_result {
-  struct secret *token, *refresh;
-  int64_t expires_ms;
-  bool exchange;
-  char words[304];
 };
 
 static void login_pump(struct login *l);
@@ -55,6 +53,7 @@ struct login *login_new(struct app *a)
   if(!l) return NULL;
   l->app = a;
   pthread_mutex_init(&l->lock, NULL);
+  pthread_cond_init(&l->ended, NULL);
   return l;
 }
 
@@ -66,6 +65,7 @@ void login_destroy(struct login *l)
     mem_free(l->runs);
     l->runs = next;
   }
+  pthread_cond_destroy(&l->ended);
   pthread_mutex_destroy(&l->lock);
   mem_free(l);
 }
@@ -82,14 +82,14 @@ static void login_answer_free(struct login_answer *a)
   strbuf_free(&a->body);
 }
 
-/* One call, repeated on transport trouble. Extra header lines stand behind the usual ones. */
-static enum q_status login_call(struct login *l, const struct config *c, const struct pool_login *who, const char *method,
-                                struct str url, struct str extra, struct str body, struct login_answer *out)
+/* One call, repeated on transport trouble; token may be empty. Extra header lines stand behind the usual ones. */
+static enum q_status login_call_as(struct login *l, const struct config *c, const struct pool_login *who, struct str token, const char *method,
+                                   struct str url, struct str extra, struct str body, struct login_answer *out)
 {
   enum q_status st = Q_OK;
   struct crypt_rng rng = { .left = 0 };
   struct strbuf headers = STRBUF(64 * 1024);
-  struct qwen_call q = { c, &rng, STR_NONE, STR_NONE, false, now_wall_s(l->app->now) };
+  struct qwen_call q = { c, &rng, token, STR_NONE, false, now_wall_s(l->app->now), secret_str(who->headers), secret_str(who->cookie) };
   qwen_headers(&q, &headers);
   strbuf_adds(&headers, extra);
   struct str proxy = secret_str(who->proxy);
@@ -113,6 +113,12 @@ static enum q_status login_call(struct login *l, const struct config *c, const s
   if(headers.p) crypt_wipe(headers.p, headers.n);
   strbuf_free(&headers);
   return st;
+}
+
+static enum q_status login_call(struct login *l, const struct config *c, const struct pool_login *who, const char *method,
+                                struct str url, struct str extra, struct str body, struct login_answer *out)
+{
+  return login_call_as(l, c, who, STR_NONE, method, url, extra, body, out);
 }
 
 /* The value of a cookie in the raw header block's Set-Cookie lines. */
@@ -144,7 +150,7 @@ static bool login_token_ok(struct str t)
   return t.n > 0 && t.n < 16 * 1024;
 }
 
-static enum q_status login_take(struct login_answer *a, struct login_result *r)
+static enum q_status login_take(struct login_answer *a, struct login_got *r)
 {
   static const char *const tokens[] = { "data.token", "data.access_token", "token", "access_token", "data.session_token" };
   static const char *const refreshes[] = { "data.refresh_token", "refresh_token" };
@@ -167,14 +173,14 @@ static enum q_status login_take(struct login_answer *a, struct login_result *r)
   return st;
 }
 
-static void login_words(struct login_result *r, const char *words)
+static void login_words(struct login_got *r, const char *words)
 {
   str_copy(r->words, sizeof r->words, str_z(words));
 }
 
 /* Session for a short access token. */
 static enum q_status login_exchange(struct login *l, const struct config *c, const struct pool_login *who,
-                                    struct login_result *r)
+                                    struct login_got *r)
 {
   struct login_answer a = { .status = 0 };
   struct strbuf url = STRBUF(16 * 1024), extra = STRBUF(64 * 1024);
@@ -214,7 +220,7 @@ static bool login_no_v2(const struct login_answer *a, enum q_status st)
 }
 
 static enum q_status login_password(struct login *l, const struct config *c, const struct pool_login *who, bool v2,
-                                    struct login_result *r, bool *no_v2)
+                                    struct login_got *r, bool *no_v2)
 {
   struct login_answer a = { .status = 0 };
   struct strbuf url = STRBUF(16 * 1024), body = STRBUF(16 * 1024);
@@ -248,7 +254,7 @@ static enum q_status login_password(struct login *l, const struct config *c, con
 }
 
 static enum q_status login_sign_in(struct login *l, const struct config *c, const struct pool_login *who,
-                                   struct login_result *r)
+                                   struct login_got *r)
 {
   bool no_v2 = false;
   bool v1 = c->qwen_signin == SIGNIN_V1;
@@ -270,7 +276,7 @@ static enum q_status login_sign_in(struct login *l, const struct config *c, cons
 
 /* ---- one renewal ---- */
 
-static enum q_status login_renew_now(struct login *l, struct login_run *run, struct pool_login *who, struct login_result *r)
+static enum q_status login_renew_now(struct login *l, struct login_run *run, struct pool_login *who, struct login_got *r)
 {
   struct config *c = app_config(l->app);
   int64_t now = now_wall_ms(l->app->now);
@@ -311,7 +317,7 @@ static enum q_status login_web(struct login *l, struct login_run *run)
 {
   struct app *a = l->app;
   struct pool_login who = { .password = NULL };
-  struct login_result r = { .token = NULL };
+  struct login_got r = { .token = NULL };
   enum q_status st = Q_OK;
   if(!pool_login_get(a->pool, run->account, &who)) {
     st = Q_UP_AUTH;
@@ -323,10 +329,10 @@ static enum q_status login_web(struct login *l, struct login_run *run)
     else pool_login_failed(a->pool, run->account, st, r.words, now);
     if(!st) LOG_INFO(a->log, "login", "", "%s signed in", run->account->label);
     else LOG_WARN(a->log, "login", "", "%s: %s%s%s", run->account->label, status_row(st)->text, r.words[0] ? ": " : "", r.words);
+    str_copy(run->words, sizeof run->words, str_z(r.words));
   }
   pool_login_free(&who);
-  secret_unref(r.token);
-  secret_unref(r.refresh);
+  login_got_free(&r);
   return st;
 }
 
@@ -344,36 +350,56 @@ static enum q_status login_one(struct login *l, struct login_run *run)
 static bool login_waits(const struct login *l)
 {
   const struct login_run *r = l->runs;
-  while(r && (r->started || r->grant)) r = r->next;
+  while(r && (r->started || r->running || r->grant)) r = r->next;
   return r != NULL;
 }
 
-static void login_job(struct job *j)
+/* Begun by the calling thread: sees it through. With the lock held, which is let go meanwhile. The run itself stays. */
+static void login_perform(struct login *l, struct login_run *run)
 {
-  struct login_run *run = (struct login_run *)((char *)j - offsetof(struct login_run, job));
-  struct login *l = run->login;
   struct app *a = l->app;
+  run->running = true;
+  pthread_mutex_unlock(&l->lock);
   enum q_status st = login_one(l, run);
-
   pthread_mutex_lock(&l->lock);
   for(struct login_run **at = &l->runs; *at; at = &(*at)->next)
     if(*at == run) {
       *at = run->next;
       break;
     }
+  run->st = st;
+  run->over = true;
   login_answer_waiters(run->waiters, st);
-  if(!run->grant && login_waits(l) && !atomic_load(&a->draining)) { /* a crowd of sign-ins from one address looks like an attack */
+  run->waiters = NULL;
+  pool_unkeep(a->pool, run->account);
+  pthread_cond_broadcast(&l->ended);
+}
+
+/* With the lock held. */
+static void login_let_go(struct login_run *run)
+{
+  if(--run->holders == 0 && run->over) mem_free(run);
+}
+
+static void login_job(struct job *j)
+{
+  struct login_run *run = (struct login_run *)((char *)j - offsetof(struct login_run, job));
+  struct login *l = run->login;
+  bool grant = run->grant, mine;
+  pthread_mutex_lock(&l->lock);
+  mine = !run->running; /* else another thread took it over */
+  if(mine) login_perform(l, run);
+  login_let_go(run);
+  if(mine && !grant && login_waits(l) && !atomic_load(&l->app->draining)) { /* a crowd of sign-ins from one address looks like an attack */
     struct timespec pause = { LOGIN_PAUSE_S, 0 };
     pthread_mutex_unlock(&l->lock);
     nanosleep(&pause, NULL);
     pthread_mutex_lock(&l->lock);
   }
-  if(run->grant) l->started_grants--;
+  if(grant) l->started_grants--;
   else l->started--;
   login_pump(l);
   pthread_mutex_unlock(&l->lock);
-  pool_unkeep(a->pool, run->account);
-  mem_free(run);
 }
 
 /* Starts renewals up to the bound. With the lock held. */
@@ -385,11 +411,13 @@ static void login_pump(struct login *l)
   for(struct login_run *r = l->runs, *next; r; r = next) {
     int *count = r->grant ? &l->started_grants : &l->started;
     next = r->next;
-    if(r->started || *count >= (r->grant ? LOGIN_GRANTS : bound)) continue;
+    if(r->started || r->running || *count >= (r->grant ? LOGIN_GRANTS : bound)) continue;
     r->started = true;
+    r->holders++;
     ++*count;
     if(jobs_submit(l->app->jobs, &r->job) == Q_OK) continue;
     r->started = false; /* no thread to be had: the next renewal that ends tries again */
+    r->holders--;
     --*count;
     return;
   }
@@ -429,7 +457,7 @@ static void login_want(struct login *l, struct account *a, unsigned token_no, bo
   if(kept) {
     pool_keep(l->app->pool, a);
     login_pump(l);
-    if(w && l->started + l->started_grants == 0) { /* not a single job could be started */
+    if(w && l->started + l->started_grants == 0 && !run->holders) { /* not a single job could be started */
       for(end = &l->runs; *end != run; end = &(*end)->next) {}
       *end = run->next;
       login_answer_waiters(run->waiters, Q_NOMEM);
@@ -466,4 +494,112 @@ bool login_leave(struct login *l, struct login_waiter *w)
         }
   pthread_mutex_unlock(&l->lock);
   return was;
+}
+
+/* ---- on the caller's thread ---- */
+
+void login_got_free(struct login_got *g)
+{
+  secret_unref(g->token);
+  secret_unref(g->refresh);
+  g->token = g->refresh = NULL;
+}
+
+/* Too many sign-ins: nobody tries for a minute. */
+static bool login_resting(struct login *l, enum q_status st)
+{
+  int64_t now = now_wall_ms(l->app->now);
+  pthread_mutex_lock(&l->lock);
+  bool resting = l->rest_until_ms > now;
+  if(st == Q_UP_BUSY && !resting) l->rest_until_ms = now + LOGIN_REST_MS;
+  pthread_mutex_unlock(&l->lock);
+  return resting;
+}
+
+enum q_status login_try(struct login *l, const struct pool_login *who, struct login_got *g)
+{
+  struct config *c = app_config(l->app);
+  enum q_status st = Q_UP_BUSY;
+  if(login_resting(l, Q_OK)) {
+    login_words(g, "too many sign-ins from this address, resting a minute");
+  } else {
+    st = login_sign_in(l, c, who, g);
+    (void)login_resting(l, st);
+  }
+  config_unref(c);
+  return st;
+}
+
+static enum q_status login_ask(struct login *l, const struct config *c, const struct pool_login *who, struct str token, struct login_got *g)
+{
+  struct login_answer a = { .status = 0 };
+  struct strbuf url = STRBUF(16 * 1024);
+  struct arena arena = ARENA(4 * LOGIN_BODY_MAX);
+  struct trouble t = { .st = Q_OK };
+  qwen_url(c, "/api/v1/auths/", STR_NONE, &url);
+  enum q_status st = url.err;
+  if(!st) st = login_call_as(l, c, who, token, "GET", strbuf_str(&url), STR_NONE, STR_NONE, &a);
+  if(st) {
+    login_words(g, a.error.msg);
+  } else {
+    trouble_body(&t, a.status, STR_NONE, strbuf_str(&a.body));
+    login_words(g, t.words);
+    st = t.st;
+  }
+  const struct json *root = st ? NULL : json_parse(&arena, strbuf_str(&a.body), 64, NULL);
+  struct str email = json_str(json_get(root, "email")), newer = json_str(json_get(root, "token"));
+  if(!email.n) email = json_str(json_path(root, "data.email"));
+  if(!st && (!email.n || email.n >= sizeof g->email)) st = Q_UP_BODY;
+  if(!st) str_copy(g->email, sizeof g->email, email);
+  if(!st && login_token_ok(newer) && jwt_expires_s(newer, NULL) > jwt_expires_s(token, NULL)) token = newer; /* some hand out a renewed one */
+  if(!st && !(g->token = secret_new(token))) st = Q_NOMEM;
+  g->expires_ms = st ? 0 : jwt_expires_s(token, NULL) * 1000;
+  arena_free(&arena);
+  login_answer_free(&a);
+  strbuf_free(&url);
+  return st;
+}
+
+enum q_status login_look(struct login *l, const struct pool_login *who, struct login_got *g)
+{
+  struct config *c = app_config(l->app);
+  struct login_got x = { .token = NULL };
+  enum q_status st = login_token_ok(secret_str(who->token)) ? login_ask(l, c, who, secret_str(who->token), g) : Q_UP_AUTH;
+  if(st == Q_UP_AUTH && login_token_ok(secret_str(who->token)) && !login_exchange(l, c, who, &x)) { /* a session that has to be exchanged */
+    st = login_ask(l, c, who, secret_str(x.token), g);
+    g->refresh = x.refresh;
+    g->exchange = true;
+    x.refresh = NULL;
+  }
+  login_got_free(&x);
+  config_unref(c);
+  return st;
+}
+
+enum q_status login_now(struct login *l, struct account *a, bool grant, char words[304])
+{
+  struct login_run *run, **end;
+  struct pool_login who;
+  if(!pool_login_get(l->app->pool, a, &who)) return Q_NOT_FOUND;
+  unsigned no = grant ? who.grant_no : who.token_no;
+  pool_login_free(&who);
+  pthread_mutex_lock(&l->lock);
+  for(run = l->runs; run && (run->account != a || run->grant != grant); run = run->next) {}
+  if(!run && (run = mem_zalloc(sizeof *run)) != NULL) {
+    *run = (struct login_run){ .job.fn = login_job, .login = l, .account = a, .token_no = no, .grant = grant };
+    for(end = &l->runs; *end; end = &(*end)->next) {}
+    *end = run;
+    pool_keep(l->app->pool, a);
+  }
+  enum q_status st = run ? Q_OK : Q_NOMEM;
+  if(run) {
+    run->holders++;
+    if(!run->running) login_perform(l, run);
+    while(!run->over) pthread_cond_wait(&l->ended, &l->lock);
+    st = run->st;
+    str_copy(words, 304, str_z(run->words));
+    login_let_go(run);
+  }
+  pthread_mutex_unlock(&l->lock);
+  return st;
 }

@@ -228,6 +228,7 @@ struct pool_view {
   int64_t return_ms;    /* earliest return of somebody, 0: nobody will by waiting */
   int64_t gap_ms;       /* earliest end of a start gap */
   int seen, limited, too_fast, challenged, tokens, barred, net;
+  int off;              /* switched off by the operator: as if they were not there, but for the words */
 };
 
 static void pool_view_count(struct pool_view *v, enum q_status why, int64_t until_ms)
@@ -262,6 +263,10 @@ static bool pool_entry_fits(struct pool *p, struct pool_entry *e, const struct p
   int64_t until;
   enum q_status why;
   if(!pool_entry_of(e->a, w)) return false;
+  if(a->whole == ACCOUNT_DISABLED) {
+    v->off++;
+    return false;
+  }
   v->seen++;
   if(w->plane == POOL_GRANT && account_cli_today(a, now_ms) >= p->config.cli_daily) {
     pool_view_count(v, Q_UP_QUOTA, now_local_midnight_ms(now_ms));
@@ -276,8 +281,8 @@ static bool pool_entry_fits(struct pool *p, struct pool_entry *e, const struct p
     pool_view_count(v, Q_UP_CHALLENGE, way->rest_until_ms);
     return false;
   }
-  int cap = a->cap && a->cap < p->config.max_inflight ? a->cap : p->config.max_inflight;
-  if(a->inflight >= cap) {
+  int most = a->max_inflight ? a->max_inflight : p->config.max_inflight;
+  if(a->inflight >= (a->cap && a->cap < most ? a->cap : most)) {
     v->busy = true;
     return false;
   }
@@ -316,7 +321,7 @@ static void pool_lend(struct pool *p, struct pool_entry *e, struct pool_waiter *
   pool_list_add(p, e);
   p->leased++;
   w->lease = (struct lease){ .account = a, .feature = w->want.feature, .plane = w->want.plane, .token = secret_ref(a->token),
-                             .proxy = secret_ref(a->proxy), .token_no = a->token_no, .expires_ms = a->expires_ms,
+                             .proxy = secret_ref(a->proxy), .headers = secret_ref(a->headers), .cookie = secret_ref(a->cookie), .token_no = a->token_no, .expires_ms = a->expires_ms,
                              .renew_ms = a->renew_ms };
   struct lease *l = &w->lease;
   if(l->plane == POOL_API) {
@@ -344,6 +349,8 @@ static enum q_status pool_why_not(struct pool *p, const struct pool_view *v, enu
 {
   enum q_status st;
   int wait_s = v->return_ms ? pool_seconds(now_ms, v->return_ms) : 0;
+  if(v->seen == 0 && v->off)
+    return status_fail(e, Q_NO_USABLE, NULL, "All accounts that could serve this are switched off (%d). Enable one on the accounts page.", v->off);
   if(v->seen == 0)
     return status_fail(e, Q_NO_ACCOUNT, NULL,
                        "No upstream account is configured. Add one on the dashboard, or set ACCOUNTS=email:password.");
@@ -512,6 +519,40 @@ enum q_status pool_remove(struct pool *p, struct str name, int64_t now_ms)
   return st;
 }
 
+static struct account *pool_named(struct pool *p, struct str name)
+{
+  for(int i = 0; i < p->n; i++)
+    if(str_eq(str_z(p->entries[i]->a->email), name)) return p->entries[i]->a;
+  return NULL;
+}
+
+enum q_status pool_with(struct pool *p, struct str name, int64_t now_ms, void (*fn)(void *ctx, struct account *a), void *ctx)
+{
+  pthread_mutex_lock(&p->lock);
+  struct account *a = pool_named(p, name);
+  if(a) fn(ctx, a);
+  if(a && p->first) pool_grant(p, now_ms);
+  pthread_mutex_unlock(&p->lock);
+  return a ? Q_OK : Q_NOT_FOUND;
+}
+
+void pool_read(struct pool *p, struct account *a, void (*fn)(void *ctx, struct account *a), void *ctx)
+{
+  pthread_mutex_lock(&p->lock);
+  fn(ctx, a);
+  pthread_mutex_unlock(&p->lock);
+}
+
+void pool_clear_egress(struct pool *p, struct str name, int64_t now_ms)
+{
+  pthread_mutex_lock(&p->lock);
+  struct account *a = pool_named(p, name);
+  struct pool_egress *way = a ? pool_egress_of(p, a->proxy) : NULL;
+  if(way) way->rest_until_ms = 0;
+  if(way && p->first) pool_grant(p, now_ms);
+  pthread_mutex_unlock(&p->lock);
+}
+
 void pool_poll(struct pool *p, int64_t now_ms)
 {
   pthread_mutex_lock(&p->lock);
@@ -524,6 +565,8 @@ static void pool_lease_empty(struct lease *l)
 {
   secret_unref(l->token);
   secret_unref(l->proxy);
+  secret_unref(l->headers);
+  secret_unref(l->cookie);
   secret_unref(l->base);
   secret_unref(l->models);
   *l = LEASE_NONE;
@@ -598,6 +641,7 @@ bool pool_login_get(struct pool *p, const struct account *a, struct pool_login *
   if(here) {
     *out = (struct pool_login){ .password = secret_ref(a->password), .token = secret_ref(a->token),
                                 .refresh = secret_ref(a->refresh), .proxy = secret_ref(a->proxy),
+                                .headers = secret_ref(a->headers), .cookie = secret_ref(a->cookie),
                                 .access = secret_ref(a->grant.access), .grant_refresh = secret_ref(a->grant.refresh),
                                 .base = secret_ref(a->base), .grant_no = a->grant.no,
                                 .expires_ms = a->expires_ms, .token_no = a->token_no, .exchange = a->exchange };
@@ -613,6 +657,8 @@ void pool_login_free(struct pool_login *l)
   secret_unref(l->token);
   secret_unref(l->refresh);
   secret_unref(l->proxy);
+  secret_unref(l->headers);
+  secret_unref(l->cookie);
   secret_unref(l->access);
   secret_unref(l->grant_refresh);
   secret_unref(l->base);

@@ -41,6 +41,7 @@ struct lease {
   struct secret *base;     /* POOL_GRANT: the resource address or NULL; POOL_API: the base address */
   struct secret *models;   /* POOL_API: names, one a line; NULL: not known */
   struct secret *token, *proxy; /* as they were; proxy NULL: the global one */
+  struct secret *headers, *cookie; /* the operator's for this account, or NULL */
   unsigned token_no;
   int64_t expires_ms, renew_ms;
 };
@@ -81,6 +82,8 @@ enum q_status pool_add(struct pool *p, struct account *a) Q_MUST_USE;
 enum q_status pool_merge(struct pool *p, struct account *from, int64_t now_ms) Q_MUST_USE;
 /* Out of the pool at once; turns that run on it end in peace. Q_NOT_FOUND. */
 enum q_status pool_remove(struct pool *p, struct str name, int64_t now_ms);
+/* Calls fn with the account of a name, the lock held, then gives what that freed to who waits. fn must not block. Q_NOT_FOUND. */
+enum q_status pool_with(struct pool *p, struct str name, int64_t now_ms, void (*fn)(void *ctx, struct account *a), void *ctx);
 
 /* Q_OK: w->lease is filled. Q_AGAIN: in line; *return_ms is when the earliest account returns if none is just busy,
  * else 0; w->granted comes, or pool_leave() takes it out. Otherwise (nobody can serve before now_ms + patience_ms, or
@@ -120,6 +123,7 @@ void pool_set_models(struct pool *p, struct account *a, struct secret *models, i
 struct pool_login {
   char email[256];
   struct secret *password, *token, *refresh, *proxy;
+  struct secret *headers, *cookie;       /* the operator's for this account */
   struct secret *access, *grant_refresh; /* of the CLI grant */
   struct secret *base;                   /* of an api account */
   unsigned grant_no;
@@ -155,6 +159,10 @@ struct pool_counts { int total, usable, by_state[ACCOUNT_STATE_COUNT], leased, w
 struct pool_offer { int configured, usable; };
 struct pool_offer pool_offer(struct pool *p, const struct pool_want *w, int64_t now_ms);
 struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms);
+/* The same with an account that is kept. */
+void pool_read(struct pool *p, struct account *a, void (*fn)(void *ctx, struct account *a), void *ctx);
+/* Ends the rest of the way out that an account uses, so that what is left to say of it is its own. */
+void pool_clear_egress(struct pool *p, struct str name, int64_t now_ms);
 /* Calls fn for each account with the lock held. */
 void pool_each(struct pool *p, void (*fn)(void *ctx, struct account *a), void *ctx);
 

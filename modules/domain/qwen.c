@@ -13,31 +13,54 @@ static void qwen_line(struct strbuf *out, const char *name, struct str value)
   strbuf_lit(out, "\r\n");
 }
 
-/* The operator's extra headers replace ours of the same name. */
-static bool qwen_overridden(const struct config *c, const char *name)
+bool qwen_lines_have(struct str lines, struct str name)
 {
-  for(int i = 0; i < c->upstream_headers_n; i++)
-    if(str_ieq(str_z(c->upstream_headers[i].name), str_z(name))) return true;
+  while(lines.n) {
+    struct str line = str_cut(&lines, '\n');
+    if(str_ieq(str_cut(&line, ':'), name)) return true;
+  }
   return false;
 }
 
-static void qwen_ours(const struct config *c, struct strbuf *out, const char *name, struct str value)
+void qwen_operator(const struct config *c, struct str lines, struct strbuf *out)
 {
-  if(!qwen_overridden(c, name)) qwen_line(out, name, value);
+  for(int i = 0; i < c->upstream_headers_n; i++)
+    if(!qwen_lines_have(lines, str_z(c->upstream_headers[i].name)))
+      qwen_line(out, c->upstream_headers[i].name, str_z(c->upstream_headers[i].value));
+  while(lines.n) {
+    struct str line = str_cut(&lines, '\n');
+    if(!line.n) continue;
+    strbuf_adds(out, line);
+    strbuf_lit(out, "\r\n");
+  }
+}
+
+/* The operator's extra headers replace ours of the same name. */
+bool qwen_overridden(const struct config *c, struct str lines, const char *name)
+{
+  for(int i = 0; i < c->upstream_headers_n; i++)
+    if(str_ieq(str_z(c->upstream_headers[i].name), str_z(name))) return true;
+  return qwen_lines_have(lines, str_z(name));
+}
+
+static void qwen_ours(const struct qwen_call *q, struct strbuf *out, const char *name, struct str value)
+{
+  if(!qwen_overridden(q->config, q->headers, name)) qwen_line(out, name, value);
 }
 
 static void qwen_cookie(const struct qwen_call *q, struct strbuf *out)
 {
-  struct str extra = str_z(q->config->upstream_cookie);
-  if(!q->token.n && !extra.n) return;
-  strbuf_lit(out, "Cookie: ");
-  if(q->token.n) {
-    strbuf_lit(out, "token=");
-    strbuf_adds(out, q->token);
-    if(extra.n) strbuf_lit(out, "; ");
+  struct str parts[] = { q->token, str_z(q->config->upstream_cookie), q->cookie };
+  bool any = false;
+  for(int i = 0; i < 3; i++) {
+    if(!parts[i].n) continue;
+    if(any) strbuf_lit(out, "; ");
+    else strbuf_lit(out, "Cookie: ");
+    any = true;
+    if(i == 0) strbuf_lit(out, "token=");
+    strbuf_adds(out, parts[i]);
   }
-  strbuf_adds(out, extra);
-  strbuf_lit(out, "\r\n");
+  if(any) strbuf_lit(out, "\r\n");
 }
 
 void qwen_headers(const struct qwen_call *q, struct strbuf *out)
@@ -46,31 +69,30 @@ void qwen_headers(const struct qwen_call *q, struct strbuf *out)
   char uuid[40];
   struct strbuf text = STRBUF(1024);
   struct str origin = str_z(c->qwen_chat_proxy_url);
-  if(q->token.n && !qwen_overridden(c, "authorization")) {
+  if(q->token.n && !qwen_overridden(c, q->headers, "authorization")) {
     strbuf_lit(out, "Authorization: Bearer ");
     strbuf_adds(out, q->token);
     strbuf_lit(out, "\r\n");
   }
   qwen_cookie(q, out);
-  qwen_ours(c, out, "Content-Type", S("application/json"));
-  qwen_ours(c, out, "Accept", q->events ? S("text/event-stream") : S("application/json"));
-  qwen_ours(c, out, "Accept-Encoding", S("identity"));
-  qwen_ours(c, out, "User-Agent", str_z(c->upstream_user_agent));
-  qwen_ours(c, out, "source", S("web"));
-  qwen_ours(c, out, "version", str_z(c->qwen_web_version));
+  qwen_ours(q, out, "Content-Type", S("application/json"));
+  qwen_ours(q, out, "Accept", q->events ? S("text/event-stream") : S("application/json"));
+  qwen_ours(q, out, "Accept-Encoding", S("identity"));
+  qwen_ours(q, out, "User-Agent", str_z(c->upstream_user_agent));
+  qwen_ours(q, out, "source", S("web"));
+  qwen_ours(q, out, "version", str_z(c->qwen_web_version));
   qwen_req_timezone(q->wall_s, 0, &text);
-  qwen_ours(c, out, "timezone", strbuf_str(&text));
+  qwen_ours(q, out, "timezone", strbuf_str(&text));
   crypt_uuid(q->rng, uuid);
-  qwen_ours(c, out, "x-request-id", str_z(uuid));
-  if(q->events) qwen_ours(c, out, "x-accel-buffering", S("no"));
-  qwen_ours(c, out, "Origin", origin);
+  qwen_ours(q, out, "x-request-id", str_z(uuid));
+  if(q->events) qwen_ours(q, out, "x-accel-buffering", S("no"));
+  qwen_ours(q, out, "Origin", origin);
   strbuf_clear(&text);
   strbuf_adds(&text, origin);
   strbuf_addz(&text, q->chat_id.n ? "/c/" : "/");
   strbuf_adds(&text, q->chat_id);
-  qwen_ours(c, out, "Referer", strbuf_str(&text));
-  for(int i = 0; i < c->upstream_headers_n; i++)
-    qwen_line(out, c->upstream_headers[i].name, str_z(c->upstream_headers[i].value));
+  qwen_ours(q, out, "Referer", strbuf_str(&text));
+  qwen_operator(c, q->headers, out);
   if(text.err) out->err = text.err;
   strbuf_free(&text);
 }

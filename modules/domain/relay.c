@@ -487,7 +487,9 @@ static enum q_status relay_call(struct relay *r)
   struct relay_req_to to = relay_to(r);
   struct str proxy = secret_str(r->lease.proxy);
   relay_url(r, &url);
-  vendor_headers(r->answer.config, &r->answer.ap->rng, secret_str(r->lease.token), r->kind != RELAY_EMBEDDINGS, &headers);
+  struct vendor_call call = { r->answer.config, &r->answer.ap->rng, secret_str(r->lease.token), secret_str(r->lease.headers),
+                              secret_str(r->lease.cookie), r->kind != RELAY_EMBEDDINGS };
+  vendor_headers(&call, &headers);
   str_copy(r->model_id, sizeof r->model_id, to.model);
   if(r->kind == RELAY_EMBEDDINGS) strbuf_adds(&body, strbuf_str(&r->embeddings));
   else relay_req_write(&r->req, &to, &body);

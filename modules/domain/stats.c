@@ -76,6 +76,7 @@ static struct stats_row stats_row_of(const struct stats_turn *t)
   r.v[STATS_IN] = (uint64_t)t->in;
   r.v[STATS_OUT] = (uint64_t)t->out;
   r.v[STATS_MEDIA] = (uint64_t)t->media;
+  r.v[STATS_VIDEOS] = (uint64_t)t->videos;
   if(t->cli) {
     r.v[STATS_CLI_CALLS] = 1;
     r.v[STATS_CLI_IN] = (uint64_t)t->in;

@@ -22,7 +22,7 @@ struct stats_turn {
   char account[17];        /* account.id, or "" */
   char key[17];            /* its id, or "" */
   int status;              /* 499: the client left */
-  int attempts, media;
+  int attempts, media, videos; /* videos: of the media */
   bool cli;                /* answered by the CLI plane or an official key */
   int64_t first_ms, total_ms; /* since it came; first_ms 0: nothing was told */
   int64_t in, out;         /* tokens */

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 
-enum { STATS_TABLE_VERSION = 1, STATS_TABLE_RECORD_MAX = 16 * 1024 * 1024 };
+enum { STATS_TABLE_VERSION = 2, /* 1 had no STATS_VIDEOS */ STATS_TABLE_RECORD_MAX = 16 * 1024 * 1024 };
 
 const int32_t stats_bounds_ms[STATS_BUCKETS - 1] = { 50, 100, 250, 500, 1000, 1500, 2500, 4000, 6000, 10000, 15000, 30000, 60000, 120000, 300000 };
 
@@ -171,7 +171,8 @@ static bool stats_table_get_buckets(struct str *s, uint32_t v[STATS_BUCKETS])
 
 bool stats_table_read(struct stats_table *t, struct str s)
 {
-  if(!s.n || s.p[0] != STATS_TABLE_VERSION || s.n > STATS_TABLE_RECORD_MAX) return false;
+  if(!s.n || s.p[0] < 1 || s.p[0] > STATS_TABLE_VERSION || s.n > STATS_TABLE_RECORD_MAX) return false;
+  int fields = s.p[0] == 1 ? STATS_VIDEOS : STATS_FIELDS;
   s = str_sub(s, 1, s.n);
   while(s.n) {
     struct stats_row r = { .by = s.p[0] };
@@ -179,7 +180,7 @@ bool stats_table_read(struct stats_table *t, struct str s)
     if(len >= sizeof r.name || s.n < 2 + len) return false;
     struct str name = str_sub(s, 2, len);
     s = str_sub(s, 2 + len, s.n);
-    for(int k = 0; k < STATS_FIELDS; k++)
+    for(int k = 0; k < fields; k++)
       if(!stats_table_get(&s, &r.v[k])) return false;
     if(!stats_table_get_buckets(&s, r.first) || !stats_table_get_buckets(&s, r.total)) return false;
     struct stats_row *to = stats_table_at(t, (enum stats_by)r.by, name);

@@ -11,7 +11,9 @@ enum { STATS_BUCKETS = 16, STATS_NAME = 64 };
 enum stats_class { STATS_CLIENT, STATS_LIMITED, STATS_UPSTREAM, STATS_GONE, STATS_CLASSES }; /* of errors */
 enum stats_field {
   STATS_CALLS, STATS_ERRORS, STATS_IN = STATS_ERRORS + STATS_CLASSES, STATS_OUT, STATS_MEDIA, STATS_CLI_CALLS, STATS_CLI_IN, STATS_CLI_OUT,
-  STATS_FIRST_SUM, STATS_TOTAL_SUM, STATS_FIELDS /* sums in ms */
+  STATS_FIRST_SUM, STATS_TOTAL_SUM, /* sums in ms */
+  STATS_VIDEOS, /* of the media */
+  STATS_FIELDS
 };
 /* What a row counts: all, by model, key (its id), account (account.id), endpoint (its path), hour (of Unix time), or a triple. */
 enum stats_by { STATS_ALL = 't', STATS_MODEL = 'm', STATS_KEY = 'k', STATS_ACCOUNT = 'a', STATS_ENDPOINT = 'e', STATS_HOUR = 'h', STATS_TRIPLE = 'r' };

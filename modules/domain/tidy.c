@@ -13,7 +13,7 @@ struct tidy {
   struct tidy *next, **at;
   enum tidy_kind kind;
   struct account *account;
-  struct secret *token, *proxy;
+  struct secret *token, *proxy, *headers, *cookie;
   char chat_id[72], model[72];
   bool then_delete;
   struct xchg x;
@@ -38,6 +38,8 @@ static void tidy_free(struct pump_task *task)
   pool_unkeep(t->ap->app->pool, t->account);
   secret_unref(t->token);
   secret_unref(t->proxy);
+  secret_unref(t->headers);
+  secret_unref(t->cookie);
   strbuf_free(&t->body);
   mem_free(t);
 }
@@ -62,7 +64,7 @@ static void tidy_end(struct tidy *t, bool ok, const char *words)
   if(t->kind == TIDY_DELETE && ok) atomic_fetch_add(&a->counts.deletes, 1);
   if(t->kind == TIDY_STOCK && !ok) pool_stock_failed(a->pool, t->account, str_z(t->model));
   if(t->kind == TIDY_STOP && t->then_delete && !atomic_load(&a->draining)) {
-    struct lease who = { .account = t->account, .token = t->token, .proxy = t->proxy };
+    struct lease who = { .account = t->account, .token = t->token, .proxy = t->proxy, .headers = t->headers, .cookie = t->cookie };
     tidy_delete(t->ap, &who, str_z(t->chat_id));
   }
   t->bury.fn = tidy_free;
@@ -127,6 +129,8 @@ static struct tidy *tidy_new(struct app_pump *p, enum tidy_kind kind, const stru
   t->account = who->account;
   t->token = secret_ref(who->token);
   t->proxy = secret_ref(who->proxy);
+  t->headers = secret_ref(who->headers);
+  t->cookie = secret_ref(who->cookie);
   t->body = STRBUF(TIDY_BODY_MAX);
   t->timer.fn = tidy_late;
   t->x.on_ready = tidy_ready;
@@ -146,7 +150,8 @@ static void tidy_go(struct tidy *t, const char *method, const char *path, struct
   struct app *a = t->ap->app;
   struct config *config = app_config(a);
   struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024);
-  struct qwen_call q = { config, &t->ap->rng, secret_str(t->token), str_z(t->chat_id), false, now_wall_s(a->now) };
+  struct qwen_call q = { config, &t->ap->rng, secret_str(t->token), str_z(t->chat_id), false, now_wall_s(a->now),
+                         secret_str(t->headers), secret_str(t->cookie) };
   struct str proxy = secret_str(t->proxy);
   qwen_url(config, path, query, &url);
   qwen_headers(&q, &headers);

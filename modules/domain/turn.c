@@ -113,7 +113,8 @@ void turn_finish(struct turn *t)
 enum q_status turn_call(struct turn *t, const char *method, const char *path, struct str query, bool events, struct strbuf *body)
 {
   struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024);
-  struct qwen_call q = { t->config, &t->ap->rng, secret_str(t->lease.token), str_z(t->chat_id.id), events, now_wall_s(turn_app(t)->now) };
+  struct qwen_call q = { t->config, &t->ap->rng, secret_str(t->lease.token), str_z(t->chat_id.id), events, now_wall_s(turn_app(t)->now),
+                         secret_str(t->lease.headers), secret_str(t->lease.cookie) };
   struct str proxy = secret_str(t->lease.proxy);
   qwen_url(t->config, path, query, &url);
   qwen_headers(&q, &headers);

@@ -124,6 +124,8 @@ static void upload_flight_free(struct upload_flight *f)
   upload_blob_unref(f->blob);
   secret_unref(f->token);
   secret_unref(f->proxy);
+  secret_unref(f->headers);
+  secret_unref(f->cookie);
   pool_unkeep(pool, f->account);
   mem_free(f);
 }
@@ -157,6 +159,7 @@ static void upload_flight_work(struct upload_flight *f, struct upload_put_result
   }
   struct config *c = app_config(a);
   struct upload_put p = { .app = a, .ways = &f->owner->ways, .config = c, .token = secret_str(f->token), .proxy = secret_str(f->proxy),
+                          .headers = secret_str(f->headers), .cookie = secret_str(f->cookie),
                           .kind = f->kind, .bytes = strbuf_str(&f->blob->bytes), .mime = str_z(f->mime), .name = str_z(f->name),
                           .go_on = upload_flight_go_on, .ctx = f };
   upload_put(&p, r);
@@ -203,11 +206,15 @@ static struct upload_flight *upload_flight_new(struct upload_run *r, const struc
   memcpy(f->name, i->name, sizeof f->name);
   f->token = secret_ref(r->token);
   f->proxy = secret_ref(r->proxy);
+  f->headers = secret_ref(r->headers);
+  f->cookie = secret_ref(r->cookie);
   f->blob = upload_blob_ref(i->blob);
   pool_keep(r->app->pool, f->account);
   if(jobs_submit(r->app->upload_jobs, &f->job)) {
     secret_unref(f->token);
     secret_unref(f->proxy);
+    secret_unref(f->headers);
+    secret_unref(f->cookie);
     atomic_fetch_sub(&f->blob->refs, 1); /* the set has one */
     pool_unkeep(r->app->pool, f->account);
     mem_free(f);
@@ -289,6 +296,8 @@ static void upload_run_free(struct upload_run *r)
   for(int k = 0; k < r->set->n; k++) strbuf_free(&r->slots[k].url);
   secret_unref(r->token);
   secret_unref(r->proxy);
+  secret_unref(r->headers);
+  secret_unref(r->cookie);
   upload_set_unref(r->set);
   mem_free(r);
 }
@@ -355,6 +364,8 @@ enum q_status upload_start(struct upload *u, struct app *a, struct pump *p, stru
                             .token_no = who->token_no, .pending = set->n + 1 };
   r->token = secret_ref(who->token);
   r->proxy = secret_ref(who->proxy);
+  r->headers = secret_ref(who->headers);
+  r->cookie = secret_ref(who->cookie);
   memcpy(r->holder, who->account->id, sizeof r->holder);
   for(int k = 0; k < set->n; k++) r->slots[k] = (struct upload_slot){ .run = r, .wait = SLOT_LOST };
   pthread_mutex_lock(&set->owner->lock);

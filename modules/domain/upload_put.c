@@ -75,7 +75,7 @@ static enum q_status upload_put_post(const struct upload_put *p, const char *pat
 {
   struct crypt_rng rng = { .left = 0 };
   struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024);
-  struct qwen_call q = { p->config, &rng, p->token, STR_NONE, false, now_wall_s(p->app->now) };
+  struct qwen_call q = { p->config, &rng, p->token, STR_NONE, false, now_wall_s(p->app->now), p->headers, p->cookie };
   struct httpc_watch watch = { upload_put_watch, (void *)p, false };
   struct q_error e = Q_ERROR_NONE;
   enum q_status st = Q_OK;

@@ -24,6 +24,7 @@ struct upload_put {
   struct upload_ways *ways;
   const struct config *config;
   struct str token, proxy;  /* of the account; proxy empty: the global one */
+  struct str headers, cookie; /* of the account, for calls to the web chat's own host alone; may be empty */
   enum media_kind kind;
   struct str bytes, mime, name;
   bool (*go_on)(void *ctx);

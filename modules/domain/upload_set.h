@@ -65,7 +65,7 @@ struct upload_run {
   struct upload_set *set;
   struct upload_run *next, **at;  /* of the set */
   struct account *account;
-  struct secret *token, *proxy;
+  struct secret *token, *proxy, *headers, *cookie;
   unsigned token_no;
   char holder[17];
   int pending;
@@ -80,7 +80,7 @@ struct upload_flight {
   struct upload_flight *next;
   unsigned char sig[UPLOAD_SIG];
   struct account *account;        /* kept */
-  struct secret *token, *proxy;
+  struct secret *token, *proxy, *headers, *cookie;
   unsigned token_no;
   char holder[17], mime[MEDIA_MIME_MAX], name[MEDIA_NAME_MAX + 1];
   enum media_kind kind;

@@ -1,6 +1,7 @@
 #include "domain/vendor.h"
 
 #include "base/mem.h"
+#include "domain/qwen.h"
 #include "proto/json.h"
 
 enum {
@@ -18,42 +19,31 @@ struct vendor {
   struct account *account; /* of the job under way */
 };
 
-static bool vendor_overridden(const struct config *c, const char *name)
+static void vendor_line(const struct vendor_call *v, struct strbuf *out, const char *name, struct str value)
 {
-  for(int i = 0; i < c->upstream_headers_n; i++)
-    if(str_ieq(str_z(c->upstream_headers[i].name), str_z(name))) return true;
-  return false;
-}
-
-static void vendor_line(const struct config *c, struct strbuf *out, const char *name, struct str value)
-{
-  if(vendor_overridden(c, name)) return;
+  if(qwen_overridden(v->config, v->headers, name)) return;
   strbuf_addz(out, name);
   strbuf_lit(out, ": ");
   for(size_t i = 0; i < value.n; i++) strbuf_addc(out, (unsigned char)value.p[i] < 0x20 ? ' ' : value.p[i]);
   strbuf_lit(out, "\r\n");
 }
 
-void vendor_headers(const struct config *c, struct crypt_rng *rng, struct str key, bool events, struct strbuf *out)
+void vendor_headers(const struct vendor_call *v, struct strbuf *out)
 {
   char uuid[37];
-  if(!vendor_overridden(c, "authorization")) {
+  if(!qwen_overridden(v->config, v->headers, "authorization")) {
     strbuf_lit(out, "Authorization: Bearer ");
-    for(size_t i = 0; i < key.n; i++) strbuf_addc(out, (unsigned char)key.p[i] <= ' ' ? '_' : key.p[i]);
+    for(size_t i = 0; i < v->key.n; i++) strbuf_addc(out, (unsigned char)v->key.p[i] <= ' ' ? '_' : v->key.p[i]);
     strbuf_lit(out, "\r\n");
   }
-  crypt_uuid(rng, uuid);
-  vendor_line(c, out, "Content-Type", S("application/json"));
-  vendor_line(c, out, "Accept", events ? S("text/event-stream") : S("application/json"));
-  vendor_line(c, out, "Accept-Encoding", S("identity"));
-  vendor_line(c, out, "User-Agent", str_z(c->upstream_user_agent));
-  vendor_line(c, out, "x-request-id", str_z(uuid));
-  for(int i = 0; i < c->upstream_headers_n; i++) {
-    strbuf_addz(out, c->upstream_headers[i].name);
-    strbuf_lit(out, ": ");
-    strbuf_addz(out, c->upstream_headers[i].value);
-    strbuf_lit(out, "\r\n");
-  }
+  crypt_uuid(v->rng, uuid);
+  vendor_line(v, out, "Content-Type", S("application/json"));
+  vendor_line(v, out, "Accept", v->events ? S("text/event-stream") : S("application/json"));
+  vendor_line(v, out, "Accept-Encoding", S("identity"));
+  vendor_line(v, out, "User-Agent", str_z(v->config->upstream_user_agent));
+  vendor_line(v, out, "x-request-id", str_z(uuid));
+  if(v->cookie.n) vendor_line(v, out, "Cookie", v->cookie);
+  qwen_operator(v->config, v->headers, out);
 }
 
 /* ---- model lists ---- */
@@ -76,29 +66,33 @@ static struct secret *vendor_names(struct str body)
   return s;
 }
 
-static struct secret *vendor_ask(struct app *a, const struct pool_login *who)
+enum q_status vendor_try(struct app *a, const struct pool_login *who, struct secret **names, char words[304])
 {
   struct config *c = app_config(a);
   struct crypt_rng rng = { .left = 0 };
   struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024), body = STRBUF(VENDOR_BODY_MAX);
   struct str proxy = secret_str(who->proxy);
-  struct secret *found = NULL;
+  struct vendor_call call = { c, &rng, secret_str(who->token), secret_str(who->headers), secret_str(who->cookie), false };
+  struct q_error e = Q_ERROR_NONE;
   int status = 0;
+  *names = NULL;
   strbuf_adds(&url, secret_str(who->base));
   strbuf_lit(&url, "/models");
-  vendor_headers(c, &rng, secret_str(who->token), false, &headers);
+  vendor_headers(&call, &headers);
   struct xchg_req r = { strbuf_str(&url), proxy.n ? proxy : str_z(c->proxy_url), S("GET"), strbuf_str(&headers), NULL,
                         c->upstream_connect_timeout_ms };
   enum q_status st = url.err ? url.err : headers.err;
-  if(!st) st = httpc_call(a->net, a->now, &r, VENDOR_LIST_MS, &status, NULL, &body, NULL);
-  if(!st && status == 200) found = vendor_names(strbuf_str(&body));
+  if(!st) st = httpc_call(a->net, a->now, &r, VENDOR_LIST_MS, &status, NULL, &body, &e);
+  if(st) str_copy(words, 304, str_z(e.msg));
+  else if(status == 401 || status == 403) st = Q_UP_AUTH;
+  else if(status == 200) *names = vendor_names(strbuf_str(&body));
   crypt_wipe(&rng, sizeof rng);
   if(headers.p) crypt_wipe(headers.p, headers.n);
   strbuf_free(&headers);
   strbuf_free(&body);
   strbuf_free(&url);
   config_unref(c);
-  return found;
+  return st;
 }
 
 static void vendor_job(struct job *j)
@@ -107,7 +101,9 @@ static void vendor_job(struct job *j)
   struct app *a = v->app;
   struct pool_login who = { .password = NULL };
   struct account *account = v->account;
-  struct secret *names = pool_login_get(a->pool, account, &who) ? vendor_ask(a, &who) : NULL;
+  struct secret *names = NULL;
+  char words[304];
+  if(pool_login_get(a->pool, account, &who) && vendor_try(a, &who, &names, words)) names = NULL;
   int64_t now = now_wall_ms(a->now);
   pool_set_models(a->pool, account, names, names ? now : now - VENDOR_DAY_MS + VENDOR_AGAIN_MS);
   if(names) LOG_INFO(a->log, "cli", "", "%s lists its models", account->label);

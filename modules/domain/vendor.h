@@ -8,7 +8,12 @@
 #include "domain/app.h"
 
 /* All header lines of a call with this key or grant, the operator's own included. */
-void vendor_headers(const struct config *c, struct crypt_rng *rng, struct str key, bool events, struct strbuf *out);
+struct vendor_call { const struct config *config; struct crypt_rng *rng; struct str key, headers, cookie; bool events; }; /* headers, cookie: of the account */
+void vendor_headers(const struct vendor_call *v, struct strbuf *out);
+
+/* (job) Tries a key on its list of models: Q_OK, also without any list; *names (NULL: none was told) is the caller's. Q_UP_AUTH: it was
+ * refused; else as httpc_call(). words may get the reason. */
+enum q_status vendor_try(struct app *a, const struct pool_login *who, struct secret **names, char words[304]) Q_MUST_USE;
 
 struct vendor;
 struct vendor *vendor_new(struct app *a) Q_MUST_USE;

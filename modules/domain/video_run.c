@@ -104,7 +104,7 @@ static void video_run_drop_chat(struct video_run *r)
 {
   struct pool_login who;
   if(r->config->chat_cleanup_mode && r->chat.id[0] && r->account && pool_login_get(r->app->pool, r->account, &who)) {
-    struct lease lease = { .account = r->account, .token = who.token, .proxy = who.proxy };
+    struct lease lease = { .account = r->account, .token = who.token, .proxy = who.proxy, .headers = who.headers, .cookie = who.cookie };
     tidy_delete(r->home, &lease, str_z(r->chat.id));
     pool_login_free(&who);
   }
@@ -294,10 +294,12 @@ static void video_run_ready(struct xchg *x)
   }
 }
 
-static enum q_status video_run_call(struct video_run *r, struct str token, struct str proxy)
+static enum q_status video_run_call(struct video_run *r, const struct pool_login *who)
 {
   struct strbuf url = STRBUF(16 * 1024), headers = STRBUF(64 * 1024);
-  struct qwen_call q = { r->config, &r->home->rng, token, str_z(r->chat.id), false, now_wall_s(r->app->now) };
+  struct str proxy = secret_str(who->proxy);
+  struct qwen_call q = { r->config, &r->home->rng, secret_str(who->token), str_z(r->chat.id), false, now_wall_s(r->app->now),
+                         secret_str(who->headers), secret_str(who->cookie) };
   qwen_url(r->config, "/api/v1/tasks/status/", str_z(r->v->task_id), &url);
   qwen_headers(&q, &headers);
   r->x = (struct xchg){ .on_ready = video_run_ready };
@@ -327,7 +329,7 @@ static void video_run_look(struct video_run *r)
   }
   r->looked_token = who.token_no;
   r->step = STEP_LOOKING;
-  enum q_status st = video_run_call(r, secret_str(who.token), secret_str(who.proxy));
+  enum q_status st = video_run_call(r, &who);
   pool_login_free(&who);
   if(st) {
     video_run_look_failed(r, st, "");
