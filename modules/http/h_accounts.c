@@ -157,13 +157,16 @@ static struct str *h_accounts_names(struct req *q, const struct json *body, int 
     return NULL;
   }
   if(!many) {
-    v[0] = h_account_name(q, body);
+    struct str name = h_account_name(q, body);
+    if(!name.n) return NULL; /* answered: the arena is gone */
+    v[0] = name;
     *n = 1;
-    return v[0].n ? v : NULL;
+    return v;
   }
   for json_each(m, list) {
-    v[*n] = str_trim(json_str(m));
-    if(!v[(*n)++].n) {
+    struct str name = str_trim(json_str(m));
+    v[(*n)++] = name;
+    if(!name.n) {
       req_fail_st(q, Q_BAD_VALUE, "emails", "'emails' must be an array of names of accounts.");
       return NULL;
     }
