@@ -362,6 +362,20 @@ enum q_status account_fields_read(const struct json *object, struct account_fiel
   return st;
 }
 
+enum q_status account_fields_line(struct account_fields *f, struct str email, struct str password, struct str proxy, struct q_error *e)
+{
+  struct fields_read r = { f, e };
+  *f = (struct account_fields){ .enabled = true, .serves = SERVES_DEFAULT, .given = 1u << FIELD_PASSWORD };
+  if(!account_is_email(email)) return status_fail(e, Q_BAD_VALUE, "email", "what stands before ':' is no e-mail address");
+  if(!password.n) return status_fail(e, Q_MISSING, "password", "the password is missing");
+  if(password.n > FIELDS_PASSWORD_MAX) return status_fail(e, Q_BAD_VALUE, "password", "the password is longer than 1024 bytes");
+  str_copy(f->name, sizeof f->name, email);
+  enum q_status st = fields_secret(&r, password, &f->password);
+  if(st || !proxy.n) return st;
+  f->given |= 1u << FIELD_PROXY;
+  return fields_url(&r, FIELD_PROXY, proxy, &f->proxy);
+}
+
 void account_fields_free(struct account_fields *f)
 {
   struct secret *all[] = { f->password, f->token, f->base, f->models, f->note, f->proxy, f->headers, f->cookie, f->access, f->refresh, f->resource };

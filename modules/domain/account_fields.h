@@ -37,6 +37,8 @@ static inline bool account_field_given(const struct account_fields *f, enum acco
 
 /* Q_BAD_TYPE, Q_BAD_VALUE with param and words that repeat no secret. Free it in any case. */
 enum q_status account_fields_read(const struct json *object, struct account_fields *out, struct q_error *e) Q_MUST_USE;
+/* The three parts of a line; proxy may be empty. */
+enum q_status account_fields_line(struct account_fields *out, struct str email, struct str password, struct str proxy, struct q_error *e) Q_MUST_USE;
 void account_fields_free(struct account_fields *f);
 /* Puts what was given into an account (or a copy): takes references, cannot fail. now_ms: for what depends on the time. */
 void account_fields_apply(const struct account_fields *f, struct account *a, int64_t now_ms);

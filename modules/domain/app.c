@@ -14,6 +14,7 @@
 #include "domain/responses.h"
 #include "domain/settings.h"
 #include "domain/share.h"
+#include "domain/tasks.h"
 #include "domain/tidy.h"
 #include "domain/upload.h"
 #include "domain/video.h"
@@ -234,9 +235,10 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   a->login = login_new(a);
   a->keeper = keeper_new(a);
   a->videos = videos_new(a);
+  a->tasks = tasks_new(a);
   enum q_status st = Q_OK;
   if(!a->jobs || !a->fetch_jobs || !a->upload_jobs || !a->uploads || !a->pool || !a->models ||
-     !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge || !a->stats || !a->settings) {
+     !a->responses || !a->login || !a->keeper || !a->videos || !a->gauge || !a->stats || !a->settings || !a->tasks) {
     st = status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     store_close(parts->store);
   }
@@ -439,6 +441,7 @@ void app_destroy(struct app *a)
   atomic_store(&a->draining, true);
   atomic_store(&a->ending, true);
   if(a->videos) videos_end(a->videos);
+  tasks_stop(a->tasks);
   jobs_destroy(a->fetch_jobs); /* a download that ends starts an upload */
   jobs_destroy(a->upload_jobs);
   responses_stop(a->responses);
@@ -463,6 +466,7 @@ void app_destroy(struct app *a)
   uploads_destroy(a->uploads);
   keeper_destroy(a->keeper);
   videos_destroy(a->videos);
+  tasks_destroy(a->tasks);
   login_destroy(a->login);
   responses_destroy(a->responses);
   store_close(a->store); /* before what its thread tells news to */

@@ -37,6 +37,7 @@ struct uploads;
 struct videos;
 struct responses;
 struct settings;
+struct tasks;
 
 /* One event loop and what is its own. */
 struct app_pump {
@@ -76,6 +77,7 @@ struct app {
   struct gauge *gauge;
   struct stats *stats;
   struct settings *settings;
+  struct tasks *tasks;
   void (*restart)(void *ctx);  /* as in app_parts */
   void *restart_ctx;
   struct gate_shared *gates;
