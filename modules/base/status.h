@@ -39,6 +39,7 @@
   X(Q_NO_KEY,          401, "invalid_request_error",    "missing_api_key",           false, "no key")         \
   X(Q_BAD_KEY,         401, "invalid_request_error",    "invalid_api_key",           false, "wrong key")      \
   X(Q_NOT_ADMIN,       403, "permission_error",         "admin_required",            false, "admin key needed") \
+  X(Q_KEY_MODEL,       403, "permission_error",         "model_not_allowed_for_key", false, "the key may not use this model") \
   X(Q_UNKNOWN_URL,     404, "invalid_request_error",    "unknown_url",               false, "unknown path")   \
   X(Q_NO_ENDPOINT,     404, "invalid_request_error",    "unsupported_endpoint",      false, "endpoint not offered") \
   X(Q_NOT_FOUND,       404, "invalid_request_error",    "not_found",                 false, "not found")      \
@@ -55,6 +56,8 @@
   X(Q_NO_UPGRADE,      426, "invalid_request_error",    "upgrade_not_supported",     false, "upgrade not supported") \
   X(Q_HEADERS_BIG,     431, "invalid_request_error",    "headers_too_large",         false, "header block too large") \
   X(Q_AUTH_FLOOD,      429, "rate_limit_error",         "too_many_auth_failures",    true,  "too many failed keys") \
+  X(Q_KEY_RATE,        429, "rate_limit_error",         "key_rate_limit",            true,  "rate limit of the key") \
+  X(Q_KEY_QUOTA,       429, "rate_limit_error",         "key_quota_exceeded",        false, "quota of the key used up") \
   /* the upstream; rows are those of the upstream trouble table in domain/trouble.h */                        \
   X(Q_UP_AUTH,         503, "service_unavailable_error", "no_usable_account",        true,  "upstream refused the token") \
   X(Q_UP_BARRED,       503, "service_unavailable_error", "no_usable_account",        true,  "upstream barred the account") \

@@ -24,6 +24,7 @@ void answer_init(struct answer *a, const struct answer_ops *ops, const struct an
 
 void answer_free(struct answer *a)
 {
+  keys_done(a->app->keys, &a->pass, 0, 0, 0, now_wall_ms(a->app->now)); /* it was handed on, or never began */
   if(a->at) {
     if(!a->noted && a->endpoint) stats_begin(a->app->stats, a->endpoint, -1); /* it was handed on */
     *a->at = a->next;
@@ -99,6 +100,16 @@ static enum q_status answer_put(struct answer *a, const char *p, size_t n)
   return st;
 }
 
+/* Before the last bytes, so that whoever has them may come again. Tokens count if the upstream told anything. */
+static void answer_give_back(struct answer *a, int status)
+{
+  struct stats_turn t = { .status = status };
+  if(!a->pass.held) return;
+  if(a->ops->count) a->ops->count(a, &t);
+  bool told = status == 200 || a->first_ms;
+  keys_done(a->app->keys, &a->pass, told ? t.in : 0, told ? t.out : 0, t.media, now_wall_ms(a->app->now));
+}
+
 enum q_status answer_write(struct answer *a, bool last)
 {
   struct strbuf *b = &a->ap->scratch;
@@ -112,6 +123,7 @@ enum q_status answer_write(struct answer *a, bool last)
   }
   a->committed = true;
   a->beat_ms = answer_now(a) + a->config->sse_heartbeat_ms;
+  if(last) answer_give_back(a, 200);
   enum q_status st = b->n > from ? answer_put(a, b->p + from, b->n - from) : Q_OK;
   if(!last) answer_arm(a);
   return st;
@@ -120,6 +132,7 @@ enum q_status answer_write(struct answer *a, bool last)
 enum q_status answer_whole(struct answer *a, struct str body)
 {
   struct strbuf *b = &a->ap->scratch;
+  answer_give_back(a, 200);
   if(a->committed) {
     strbuf_adds(answer_open(a), body);
     if(!b->err) (void)answer_write(a, true);
@@ -143,6 +156,7 @@ bool answer_lags(const struct answer *a)
 /* The one place where a request is counted. */
 static void answer_note(struct answer *a, int status, const char *code)
 {
+  answer_give_back(a, status);
   if(a->noted || !a->endpoint) return;
   struct answer_info i = { .model_id = "" };
   struct stats_turn t = { .request_id = a->request_id, .endpoint = a->endpoint, .code = code, .status = status };
@@ -291,6 +305,13 @@ struct client_taker *answer_taker(struct answer *a)
   a->taker.on_drain = answer_drained;
   a->taker.on_gone = answer_gone;
   return &a->taker;
+}
+
+void answer_admitted(struct client_taker *t, struct key_pass *pass)
+{
+  struct answer *a = (struct answer *)((char *)t - offsetof(struct answer, taker));
+  a->pass = *pass;
+  pass->held = false;
 }
 
 void answer_end_all(struct app_pump *p)

@@ -83,6 +83,7 @@ struct answer {
   int attempts;
   const char *endpoint;
   char key_id[KEYS_ID];
+  struct key_pass pass;
   bool noted;
   bool keep, chunked, leased;
   size_t head_end, from;           /* the write under way: where its chunk head and its payload begin */
@@ -93,6 +94,8 @@ struct answer {
 void answer_init(struct answer *a, const struct answer_ops *ops, const struct answer_to *to, bool stream);
 void answer_free(struct answer *a);
 struct client_taker *answer_taker(struct answer *a);
+/* The pass of the request, moved into the answer of this taker: it goes back when the answer ends, or is freed. */
+void answer_admitted(struct client_taker *t, struct key_pass *pass);
 
 /* ---- (pump) ---- */
 void answer_served(struct answer *a, const struct account *by); /* for the statistics; by: leased just now */

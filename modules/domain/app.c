@@ -9,6 +9,7 @@
 #include "domain/accounts.h"
 #include "domain/answer.h"
 #include "domain/keeper.h"
+#include "domain/keys_count.h"
 #include "domain/legacy.h"
 #include "domain/login.h"
 #include "domain/responses.h"
@@ -249,7 +250,7 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   if(!st) st = app_open_store(a, parts, e, exit_code);
   if(!st && stats_load(a->stats, a->store, a->started_ms)) LOG_WARN(a->log, "stats", "", "the counters of today could not be read; they begin anew");
   if(!st) {
-    a->keys = keys_open(a->store, a->config, a->made_key, e);
+    a->keys = keys_open(a->store, a->config, a->log, a->started_ms, a->made_key, e);
     if(!a->keys) st = e->st;
   }
   if(!st) {
@@ -450,6 +451,7 @@ void app_destroy(struct app *a)
     LOG_ERROR(a->log, "store", "", "the last state of the accounts could not be written");
   if(a->stats && a->store && a->pump_n && stats_unsaved(a->stats) && stats_save(a->stats, a->store, now_wall_ms(a->now)))
     LOG_ERROR(a->log, "store", "", "the last counters could not be written");
+  if(a->keys && a->pump_n && keys_count_save(a->keys, now_wall_ms(a->now))) LOG_ERROR(a->log, "store", "", "the last counters of keys could not be written");
   for(int i = 0; i < a->pump_n; i++) {
     struct app_pump *p = &a->pumps[i];
     if(!p->pump) continue;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "domain/accounts.h"
 #include "domain/grant.h"
+#include "domain/keys_count.h"
 #include "domain/login.h"
 #include "domain/qwen.h"
 #include "domain/tidy.h"
@@ -26,8 +27,8 @@ struct keeper {
   struct app_pump *pump;
   struct pump_timer timer;
   struct vendor *vendor;
-  struct job models_job, save_job, stats_job;
-  atomic_bool models_busy, save_busy, stats_busy, models_wanted;
+  struct job models_job, save_job, stats_job, keys_job;
+  atomic_bool models_busy, save_busy, stats_busy, keys_busy, models_wanted;
   int64_t models_tried_ms, tokens_looked_ms, renewals_looked_ms, stats_saved_ms; /* wall clock */
 };
 
@@ -213,6 +214,21 @@ static void keeper_look_stats(struct keeper *k, int64_t now)
   if(jobs_submit(k->app->jobs, &k->stats_job)) atomic_store(&k->stats_busy, false);
 }
 
+static void keeper_keys_job(struct job *j)
+{
+  struct keeper *k = (struct keeper *)((char *)j - offsetof(struct keeper, keys_job));
+  enum q_status st = keys_count_save(k->app->keys, now_wall_ms(k->app->now));
+  if(st && st != Q_STORE_AWAY) LOG_WARN(k->app->log, "store", "", "the counters of keys could not be written; they are held and written later");
+  atomic_store(&k->keys_busy, false);
+}
+
+static void keeper_look_keys(struct keeper *k, int64_t now)
+{
+  if(atomic_load(&k->keys_busy) || !keys_count_due(k->app->keys, now)) return;
+  atomic_store(&k->keys_busy, true);
+  if(jobs_submit(k->app->jobs, &k->keys_job)) atomic_store(&k->keys_busy, false);
+}
+
 /* ---- stock ---- */
 
 static void keeper_look_stock(struct keeper *k, int64_t now)
@@ -247,6 +263,7 @@ static void keeper_tick(struct pump_timer *t)
   vendor_look(k->vendor, now);
   keeper_look_store(k);
   keeper_look_stats(k, now);
+  keeper_look_keys(k, now);
   keeper_look_stock(k, now);
   pool_poll(k->app->pool, now);
   config_unref(c);
@@ -270,6 +287,7 @@ struct keeper *keeper_new(struct app *a)
   k->models_job.fn = keeper_models;
   k->save_job.fn = keeper_save_job;
   k->stats_job.fn = keeper_stats_job;
+  k->keys_job.fn = keeper_keys_job;
   return k;
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "domain/accounts.h"
+#include "domain/keys_admin.h"
 #include "domain/settings.h"
 
 enum {
@@ -18,12 +19,15 @@ static void share_changed(void *ctx, struct str key)
   enum q_status st = Q_OK;
   if(str_starts(key, S("acct/"))) st = accounts_reload_one(a, key);
   else if(str_starts(key, S("set/"))) st = settings_load(a, &e);
+  else if(str_starts(key, S("key/"))) st = keys_admin_changed(a->keys, key, now_wall_ms(a->now));
   if(st) LOG_WARN(a->log, "redis", "", "a change of another gateway could not be taken over: %s", e.msg[0] ? e.msg : status_row(st)->text);
 }
 
 static void share_lost(void *ctx)
 {
-  accounts_touch(ctx); /* the keeper writes them */
+  struct app *a = ctx;
+  accounts_touch(a); /* the keeper writes them */
+  if(keys_admin_restore(a->keys)) LOG_WARN(a->log, "redis", "", "the keys could not be written again");
 }
 
 enum q_status share_start(struct app *a, struct q_error *e)

@@ -27,8 +27,16 @@ struct videos {
   struct app_pump *ticking;
 };
 
+static void video_give_back(struct video *v, int media)
+{
+  struct app *a = v->all->app;
+  if(v->pass.held) keys_done(a->keys, &v->pass, 0, 0, media, now_wall_ms(a->now));
+  else if(media && v->key_id[0]) keys_late(a->keys, v->key_id, media, now_wall_ms(a->now)); /* begun before a restart */
+}
+
 static void video_drop(struct videos *all, struct video *v)
 {
+  video_give_back(v, 0);
   struct video **at = &all->first;
   while(*at != v) at = &(*at)->next;
   *at = v->next;
@@ -295,6 +303,7 @@ void video_note_taken(struct video *v, struct str task_id, struct str chat_id, c
 
 static void video_ended(struct video *v)
 {
+  video_give_back(v, v->status == VIDEO_COMPLETED && !v->ended_ms);
   v->ended_ms = now_wall_ms(v->all->app->now);
   video_cut_prompt(v);
   video_changed(v);
@@ -325,6 +334,7 @@ void video_note_left(struct video *v)
   struct q_error e = Q_ERROR_NONE;
   pthread_mutex_lock(&v->all->lock);
   v->run = NULL;
+  video_give_back(v, 0);
   if(v->abandoned && !v->taken_ms) v->deleted = true;
   if(v->waiters) { /* deleted under their hands, or the end of the gateway */
     status_fail(&e, v->deleted ? Q_NOT_FOUND : Q_SHUTDOWN, NULL, "%s",
@@ -395,6 +405,10 @@ enum q_status video_start(struct app *a, const struct video_order *o, struct vid
   v->next = all->first;
   all->first = v;
   all->n++;
+  if(o->pass) {
+    v->pass = *o->pass;
+    o->pass->held = false;
+  }
   if(w) video_listen(v, w);
   video_changed(v);
   video_run_start(v->run); /* under the lock: it cannot have left before */

@@ -23,6 +23,7 @@ struct video_order {
   struct str key_id;                /* req.key_id: who may see it */
   const char *request_id;
   int seconds;                      /* told in the object only; 0: 5 */
+  struct key_pass *pass;            /* moved if it succeeds: given back when the job ends; may be NULL */
 };
 
 /* Whoever wants to know how a job ends. Embedded in its owner until done() came or video_leave() was true. */

@@ -17,6 +17,7 @@ struct video {
   char id[VIDEO_ID], key_id[KEYS_ID], size[8], request_id[132];
   char model_id[200], shown_model[256];
   char account[17], task_id[128], chat_id[72]; /* "" until the upstream has taken the task */
+  struct key_pass pass;               /* in flight for its key */
   struct strbuf prompt;               /* whole until then, cut afterwards */
   char *url;                          /* VIDEO_COMPLETED */
   enum video_status status;

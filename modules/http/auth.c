@@ -34,7 +34,7 @@ static struct str auth_bearer(struct str value)
   return str_trim(rest);
 }
 
-enum key_kind auth_key(const struct keys *k, const struct http1_headers *h, struct str *shown, char id[KEYS_ID])
+enum key_kind auth_key(struct keys *k, const struct http1_headers *h, int64_t wall_ms, struct str *shown, char id[KEYS_ID])
 {
   struct str candidates[3] = { auth_bearer(http1_find(h, S("authorization"))), http1_find(h, S("x-api-key")),
                                http1_find(h, S("api-key")) };
@@ -43,7 +43,7 @@ enum key_kind auth_key(const struct keys *k, const struct http1_headers *h, stru
   for(int i = 0; i < 3 && kind == KEY_NONE; i++) {
     if(!candidates[i].n || candidates[i].n > AUTH_KEY_MAX) continue;
     if(shown && !shown->n) *shown = candidates[i];
-    kind = keys_check(k, candidates[i], id);
+    kind = keys_check(k, candidates[i], wall_ms, id);
   }
   return kind;
 }

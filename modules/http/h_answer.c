@@ -72,6 +72,12 @@ static void h_answer_error(const struct answer_face *f, const struct answer_info
   config_unref(config);
 }
 
+enum q_status h_answer_admit(struct req *q, struct str asked, struct str resolved, int media, struct key_pass *pass, struct q_error *e)
+{
+  struct keys_ask ask = { asked, resolved, media, client_request(q->client)->again != 0 };
+  return keys_admit(q->app->keys, q->key_id, &ask, now_wall_ms(q->app->now), pass, e);
+}
+
 struct answer_to h_answer_to(struct req *q, bool anthropic)
 {
   unsigned note = client_request(q->client)->again;

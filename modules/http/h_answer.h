@@ -7,6 +7,9 @@
 #include "domain/answer.h"
 #include "http/req.h"
 
+/* Whether its key may have this now; `media` pictures or videos. *pass goes to answer_admitted() or, if no answer comes to be, to
+ * keys_done(). */
+enum q_status h_answer_admit(struct req *q, struct str asked, struct str resolved, int media, struct key_pass *pass, struct q_error *e) Q_MUST_USE;
 struct answer_to h_answer_to(struct req *q, bool anthropic); /* anthropic: headers and statuses are Anthropic's */
 
 #endif

@@ -15,10 +15,18 @@ static enum q_status h_cli_relay(struct req *q, struct relay_order *o, bool anth
 {
   struct relay *r;
   struct q_error e = Q_ERROR_NONE;
+  struct key_pass pass;
   o->to = h_answer_to(q, anthropic);
-  enum q_status st = relay_new(&r, o, &e);
-  if(st) req_fail(q, &e);
-  else client_adopt(q->client, relay_taker(r));
+  enum q_status st = h_answer_admit(q, o->shown_model, o->model, 0, &pass, &e);
+  if(st) retell_destroy(o->retell);
+  else st = relay_new(&r, o, &e);
+  if(st) {
+    keys_done(q->app->keys, &pass, 0, 0, 0, now_wall_ms(q->app->now));
+    req_fail(q, &e);
+  } else {
+    answer_admitted(relay_taker(r), &pass);
+    client_adopt(q->client, relay_taker(r));
+  }
   return st;
 }
 

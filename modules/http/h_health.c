@@ -22,7 +22,7 @@ void h_ready(struct req *q)
     for(int i = 0; i < h.reason_n; i++) strbuf_fmt(&b, "%s\"%s\"", i ? "," : "", h.reasons[i]);
     strbuf_addc(&b, ']');
   }
-  if(auth_key(q->app->keys, &q->head->headers, NULL, NULL) == KEY_ADMIN)
+  if(auth_key(q->app->keys, &q->head->headers, now_wall_ms(q->app->now), NULL, NULL) == KEY_ADMIN)
     strbuf_fmt(&b, ",\"accounts\":{\"total\":%d,\"usable\":%d}", h.total, h.usable);
   strbuf_addc(&b, '}');
   req_answer(q, h.ready ? 200 : 503, S("application/json"), h.ready ? STR_NONE : S("Retry-After: 5\r\n"), strbuf_str(&b));
@@ -31,12 +31,12 @@ void h_ready(struct req *q)
 
 void h_verify(struct req *q)
 {
-  enum key_kind kind = auth_key(q->app->keys, &q->head->headers, NULL, NULL);
+  enum key_kind kind = auth_key(q->app->keys, &q->head->headers, now_wall_ms(q->app->now), NULL, NULL);
   if(kind == KEY_NONE && str_trim(q->body).n) {
     const struct json *body = req_json(q);
     if(!body) return;
     struct str key = json_str(json_get(body, "apiKey"));
-    if(key.n && key.n <= 512) kind = keys_check(q->app->keys, key, NULL);
+    if(key.n && key.n <= 512) kind = keys_check(q->app->keys, key, now_wall_ms(q->app->now), NULL);
   }
   if(kind != KEY_NONE) {
     req_answer(q, 200, S("application/json"), STR_NONE,

@@ -14,6 +14,7 @@ static void h_images(struct req *q, bool edit)
   if(!body) return;
   enum q_status st = images_in(q->arena, body, form, edit, &in, &e);
   if(!st) st = h_form_model(q, in.req.model, in.any_model, edit ? MODEL_IMAGE_EDIT : MODEL_IMAGE, &pick, &e);
+  way.asked = in.req.model;
   if(!st) in.req.model = arena_str(q->arena, str_z(pick.id)); /* the answer names no model */
   if(!st && !in.req.model.p) st = status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
   way.inline_images = in.inline_data;

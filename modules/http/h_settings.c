@@ -1,4 +1,5 @@
 /* Run-time settings (api 9.2): read, changed by any subset, by the old single routes, dropped; .env again. */
+#include "domain/keys_admin.h"
 #include "domain/settings.h"
 #include "http/handlers.h"
 #include "http/routes.h"
@@ -18,6 +19,8 @@ static void h_settings_key(struct req *q, struct strbuf *b)
   keys_mask(q->config->api_key.n ? str_z(q->config->api_key.v[0]) : STR_NONE, masked, sizeof masked);
   strbuf_lit(b, "\"adminKey\":");
   strbuf_json(b, str_z(masked));
+  strbuf_lit(b, ",\"regularKeys\":");
+  keys_admin_regular(q->app->keys, now_wall_ms(q->app->now), b);
 }
 
 static void h_settings_values(const struct config *c, const bool *wanted, struct strbuf *b)

@@ -31,11 +31,20 @@ static enum q_status h_start_able(const struct models *m, const struct chat_req 
   return Q_OK;
 }
 
+static enum q_status h_start_admit(struct req *q, const struct chat_req *r, const struct h_way *way, enum chat_kind kind, const struct models_pick *pick,
+                                   struct key_pass *pass, struct q_error *e)
+{
+  struct str asked = way->asked.n ? way->asked : way->shown_model.n ? way->shown_model : r->model;
+  int media = !h_start_need(kind) ? 0 : kind == CHAT_T2V || r->n < 1 ? 1 : r->n;
+  return h_answer_admit(q, asked, str_z(pick->id), media, pass, e);
+}
+
 void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
 {
   struct models_pick pick;
   struct q_error e = Q_ERROR_NONE;
-  struct chat *chat;
+  struct chat *chat = NULL;
+  struct key_pass pass = { .held = false };
   const char *source;
   enum chat_kind kind = CHAT_T2T;
   if(h_cli_serves(q, r, way)) return;
@@ -47,6 +56,7 @@ void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
     kind = h_start_kind(r, pick.variant);
     st = h_start_able(m, r, kind, &pick, &e);
   }
+  if(!st) st = h_start_admit(q, r, way, kind, &pick, &pass, &e);
   if(!st) {
     struct chat_order o = { .req = r, .pick = &pick, .kind = kind, .inline_images = way->inline_images, .stream = way->stream,
                             .whole = way->whole, .out_id_prefix = way->id_prefix, .echo = way->echo, .kept = way->kept,
@@ -57,10 +67,12 @@ void h_start(struct req *q, const struct chat_req *r, const struct h_way *way)
   }
   models_unref(m);
   if(st) {
+    keys_done(q->app->keys, &pass, 0, 0, 0, now_wall_ms(q->app->now));
     if(way->kept) way->kept(way->kept_ctx, NULL);
     if(way->echo) strbuf_free(way->echo);
     req_fail(q, &e);
   } else {
+    answer_admitted(chat_taker(chat), &pass);
     client_adopt(q->client, chat_taker(chat));
   }
 }

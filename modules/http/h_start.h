@@ -14,6 +14,7 @@ struct h_way {
   bool anthropic;                       /* headers and statuses are Anthropic's; claude-* names mean the fallback too */
   bool inline_images;                   /* results are told by their bytes (b64_json) instead of their URL */
   struct str shown_model;               /* the client's name, where r->model is another; empty: r->model */
+  struct str asked;                     /* the client's name for its key's list of models; empty: shown_model, or r->model */
   const char *route;                    /* static text for x-qwen2api-route, or NULL */
   struct strbuf *echo;                  /* chat_order.echo */
   void (*kept)(void *ctx, const struct out *o); /* chat_order.kept: called exactly once, also when no chat comes to be */

@@ -220,11 +220,12 @@ static void h_stats_text(struct strbuf *b, const char *name, const char *value)
   else strbuf_lit(b, "null");
 }
 
-static void h_stats_call(struct strbuf *b, const struct stats_call *c, const struct h_stats_names *names)
+static void h_stats_call(struct strbuf *b, const struct stats_call *c, const struct h_stats_names *names, struct keys *keys)
 {
+  char key[KEYS_NAME];
   strbuf_fmt(b, "{\"time\":%lld.%03d", (long long)(c->at_ms / 1000), (int)(c->at_ms % 1000));
   h_stats_text(b, "id", c->request_id);
-  h_stats_text(b, "key", c->key);
+  h_stats_text(b, "key", keys_name(keys, c->key, key) ? key : c->key);
   h_stats_text(b, "endpoint", c->endpoint);
   h_stats_text(b, "model", c->model);
   const char *email = c->account[0] ? h_stats_email(names, c->account) : NULL;
@@ -245,7 +246,7 @@ static void h_stats_calls(struct req *q, struct strbuf *b, int limit, bool error
   for(int i = 0; i < n && told < limit; i++) {
     if(errors && v[i].status < 400) continue;
     if(told++) strbuf_addc(b, ',');
-    h_stats_call(b, &v[i], &names);
+    h_stats_call(b, &v[i], &names, q->app->keys);
   }
   mem_free(names.v);
   mem_free(v);

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "domain/video.h"
+#include "http/h_answer.h"
 #include "http/h_form.h"
 #include "http/h_media.h"
 #include "http/handlers.h"
@@ -175,14 +176,17 @@ void h_videos_new(struct req *q)
   if(!body) return;
   enum q_status st = h_videos_read(q, body, form, &v, &e);
   if(!st) st = h_form_model(q, v.model, str_istarts(v.model, S("sora-")), MODEL_VIDEO, &pick, &e);
+  struct key_pass pass = { .held = false };
+  if(!st) st = h_answer_admit(q, v.model, str_z(pick.id), 1, &pass, &e);
   struct h_videos_wait *w = st ? NULL : mem_zalloc(sizeof *w);
   if(!st && !w) st = in_no_memory(&e);
   if(!st) {
     struct video_order o = { .model_id = str_z(pick.id), .shown_model = v.model.n ? v.model : str_z(pick.id), .prompt = v.prompt, .size = fold_size_name(v.size),
-                             .key_id = str_z(q->key_id), .request_id = q->id, .seconds = v.seconds };
+                             .key_id = str_z(q->key_id), .request_id = q->id, .seconds = v.seconds, .pass = &pass };
     st = video_start(q->app, &o, NULL, w->id, &e);
   }
   if(st) {
+    keys_done(q->app->keys, &pass, 0, 0, 0, now_wall_ms(q->app->now));
     mem_free(w);
     req_fail(q, &e);
     return;

@@ -93,6 +93,10 @@ static const struct route routes_table[] = {
   { "POST", "/api/search-info-mode",    WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
   { "POST", "/api/simple-model-map",    WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
   { "POST", "/api/setRetryConfig",      WHO_ADMIN, 64 * 1024, h_settings_one, NULL },
+  { "GET",  "/api/keys",                WHO_ADMIN, 0, h_keys, NULL },
+  { "PATCH", "/api/keys/*",             WHO_ADMIN, 256 * 1024, h_keys_patch, NULL },
+  { "POST", "/api/addRegularKey",       WHO_ADMIN, 256 * 1024, h_keys_add, NULL },
+  { "POST", "/api/deleteRegularKey",    WHO_ADMIN, 64 * 1024, h_keys_delete, NULL },
   { "POST", "/api/reload",              WHO_ADMIN, 64 * 1024, h_reload, NULL },
   { "POST", "/api/restart",             WHO_ADMIN, 64 * 1024, h_restart, NULL },
   { "GET",  "/api/doctor",              WHO_ADMIN, 0, h_doctor, NULL },
@@ -299,7 +303,7 @@ static bool routes_may_call(struct req *q, const struct route *r)
   char masked[64];
   enum route_who who = r->handler == h_metrics ? (enum route_who)q->config->metrics_auth : r->who; /* METRICS_AUTH: none, key, admin */
   if(who == WHO_OPEN) return true;
-  q->key = auth_key(q->app->keys, &q->head->headers, &shown, q->key_id);
+  q->key = auth_key(q->app->keys, &q->head->headers, now_wall_ms(q->app->now), &shown, q->key_id);
   if(q->key == KEY_ADMIN || (q->key == KEY_REGULAR && who == WHO_KEY)) return true;
   if(q->key == KEY_REGULAR) {
     req_fail_st(q, Q_NOT_ADMIN, NULL, "This needs the admin key, the first one of API_KEY.");
@@ -312,7 +316,9 @@ static bool routes_may_call(struct req *q, const struct route *r)
   int retry_s;
   enum q_status st = auth_failed(q->desk->auth, str_z(q->peer), now_mono_ms(q->app->now), &q->delay_ms, &retry_s);
   keys_mask(shown, masked, sizeof masked);
+  const char *why = shown.n <= KEYS_LONGEST ? keys_refusal(q->app->keys, shown, now_wall_ms(q->app->now)) : NULL;
   if(st == Q_AUTH_FLOOD) status_fail(&e, st, NULL, "Too many wrong API keys from this address. Try again in %d seconds.", retry_s);
+  else if(why) status_fail(&e, st, NULL, "The API key %s %s; ask the administrator.", masked, why);
   else status_fail(&e, st, NULL, "Incorrect API key provided: %s.", masked);
   e.retry_after_s = retry_s;
   req_fail(q, &e);
