@@ -457,6 +457,7 @@ void app_destroy(struct app *a)
     if(!p->pump) continue;
     if(p->httpc) app_end_answers(p);
     tidy_end_all(p);
+    pump_turn(p->pump, 0); /* answers that jobs gave after the pump's thread had ended: they name clients of the gate */
     gate_destroy(p->gate);
     if(p->httpc) app_end_answers(p);
     for(int k = 0; k < 3; k++) pump_turn(p->pump, 0); /* what waits to be buried, and what is on its way to it */
