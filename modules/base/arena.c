@@ -2,11 +2,28 @@
 
 #include "base/mem.h"
 
+enum { ARENA_BLOCK_MAX = 256 * 1024 };
+
 struct arena_block {
   struct arena_block *next;
   size_t used, cap;
   _Alignas(16) char data[];
 };
+
+/* The first block of an arena is small and not counted: a request of common size touches nothing that is shared. */
+static bool arena_count(struct arena *a, size_t cap)
+{
+  if(!a->sum || !a->head) return true;
+  if(atomic_fetch_add(&a->sum->used, cap) + cap <= atomic_load(&a->sum->max)) return true;
+  atomic_fetch_sub(&a->sum->used, cap);
+  return false;
+}
+
+static void arena_drop(struct arena *a, struct arena_block *b)
+{
+  if(a->sum && b->next) atomic_fetch_sub(&a->sum->used, b->cap);
+  mem_free(b);
+}
 
 void *arena_alloc(struct arena *a, size_t n)
 {
@@ -16,12 +33,16 @@ void *arena_alloc(struct arena *a, size_t n)
   struct arena_block *b = a->head;
   if(!b || b->cap - b->used < n) {
     size_t cap = b ? b->cap * 2 : 2048;
-    if(cap > 256 * 1024) cap = 256 * 1024;
+    if(cap > ARENA_BLOCK_MAX) cap = ARENA_BLOCK_MAX;
     if(cap < n) cap = n;
     if(a->used > a->max || cap > a->max - a->used) cap = n; /* near the limit: exactly what is asked */
     if(a->used > a->max || cap > a->max - a->used) return NULL;
+    if(!arena_count(a, cap)) return NULL;
     struct arena_block *fresh = mem_alloc(sizeof *fresh + cap);
-    if(!fresh) return NULL;
+    if(!fresh) {
+      if(a->sum && a->head) atomic_fetch_sub(&a->sum->used, cap);
+      return NULL;
+    }
     *fresh = (struct arena_block){ b, 0, cap };
     a->used += cap;
     a->head = b = fresh;
@@ -40,11 +61,16 @@ struct str arena_str(struct arena *a, struct str s)
   return str_of(p, s.n);
 }
 
+bool arena_crowded(const struct arena *a)
+{
+  return a->sum && atomic_load(&a->sum->used) + ARENA_BLOCK_MAX > atomic_load(&a->sum->max);
+}
+
 void arena_free(struct arena *a)
 {
   while(a->head) {
     struct arena_block *next = a->head->next;
-    mem_free(a->head);
+    arena_drop(a, a->head);
     a->head = next;
   }
   a->used = 0;
@@ -55,7 +81,7 @@ void arena_reset(struct arena *a)
   struct arena_block *first = a->head;
   while(first && first->next) {
     struct arena_block *next = first->next;
-    mem_free(first);
+    arena_drop(a, first);
     first = next;
   }
   if(first && first->cap > 16 * 1024) {

@@ -233,6 +233,7 @@ const struct json *req_json(struct req *q)
   else if(where.expected)
     status_fail(&e, Q_BAD_JSON, NULL, "The request body is not valid JSON: expected %s at line %d, column %d (byte %zu).", where.expected,
                 where.line, where.column, where.offset);
+  else if(arena_crowded(q->arena)) status_fail(&e, Q_OVERLOADED, NULL, "Too many large requests at once. Try again later.");
   else if(full) status_fail(&e, Q_TOO_BIG, NULL, "The request body holds too many values.");
   else status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
   req_fail(q, &e);

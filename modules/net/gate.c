@@ -26,6 +26,7 @@ enum {
   GATE_SPARE = 64,                 /* connections above the limit that still get a proper 503 */
   GATE_ACCEPTS = 32,               /* per turn */
   GATE_LISTENERS = 8,
+  GATE_TREES_MIN = 64 * 1024 * 1024,
   GATE_PAUSE_MS = 100              /* no accepting after the process ran out of descriptors */
 };
 
@@ -35,6 +36,7 @@ struct gate_shared {
   atomic_int refused;       /* of them those that have got their refusal and are only waited for */
   atomic_size_t bodies;
   atomic_size_t body_max, bodies_sum_max; /* as of the config, but they may change */
+  struct arena_sum trees;                 /* what is made of bodies: bounded as they are */
 };
 
 struct gate_listener {
@@ -807,6 +809,7 @@ static enum q_status gate_client(struct gate *g, int fd, const struct sockaddr_s
   c->io = (struct pump_io){ client_event, fd };
   c->timer.fn = client_time;
   c->arena = ARENA(256u * 1024 * 1024);
+  c->arena.sum = &g->shared->trees;
   c->body = STRBUF(atomic_load(&g->shared->body_max));
   if(pump_add(g->pump, &c->io)) {
     mem_free(c);
@@ -864,6 +867,7 @@ void gate_shared_set_bodies(struct gate_shared *s, size_t body_max, size_t bodie
 {
   atomic_store(&s->body_max, body_max);
   atomic_store(&s->bodies_sum_max, bodies_sum_max);
+  atomic_store(&s->trees.max, bodies_sum_max + GATE_TREES_MIN);
 }
 
 struct gate_shared *gate_shared_new(const struct gate_config *c)

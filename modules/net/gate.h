@@ -27,7 +27,7 @@ struct gate_shared;
 
 struct gate_config {
   const struct now *now;
-  size_t body_max, bodies_sum_max;        /* bytes of one body; of all bodies being collected */
+  size_t body_max, bodies_sum_max;        /* bytes of one body; of all bodies being collected, and nearly of what their arenas hold */
   int max_connections;
   int64_t head_ms, body_ms, idle_ms, stall_ms; /* 0: the defaults above */
   /* (pump) A request is there. May answer at once or pass the client on. */

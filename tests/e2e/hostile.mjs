@@ -82,6 +82,17 @@ await test('api 12: hostile bodies leave no memory behind, and took no more than
   equal((await fake.stats()).running, 0);
 });
 
+await test('api 12: what many large requests are made into is bounded together: overloaded, and then all is well', async () => {
+  const gw = await gateway(fake, { BODY_LIMIT_MB: '4', MAX_INFLIGHT_PER_ACCOUNT: '50' });
+  const body = around(`{${hi},"x":[`, list('1', 300000), ']}'), all = [];
+  for (let i = 0; i < 60; i++) all.push(raw(gw, '/v1/chat/completions', body));
+  const seen = (await Promise.all(all)).map((r) => r.status);
+  ok(seen.includes(503) && seen.every((s) => s === 413 || s === 503), seen.join());
+  if (!sanitized) ok(peak(gw.process) < 180 * M, `${peak(gw.process)} bytes at the most`);
+  equal((await raw(gw, '/v1/chat/completions', asked('hi'))).status, 200);
+  await gw.stop();
+});
+
 await test('api 0.8: nothing a client writes becomes a header line of its answer', async () => {
   const evil = 'x\r\nSet-Cookie: a=b\r\n\r\n\u0000\u2028';
   const bodies = [

@@ -51,6 +51,30 @@ static void t_limit(void)
   CHECK(arena_alloc(&none, 1) == NULL);
 }
 
+static void t_together(void)
+{
+  struct arena_sum sum = { .max = 3 << 20 };
+  struct arena a = ARENA(64 << 20), b = ARENA(64 << 20);
+  a.sum = b.sum = &sum;
+  CHECK(arena_alloc(&a, 1000) && arena_alloc(&b, 1000));
+  CHECK_INT(sum.used, 0); /* first blocks are free */
+  while(arena_alloc(&a, 5000)) {}
+  CHECK(sum.used > 2 << 20 && sum.used <= 3 << 20);
+  CHECK(arena_crowded(&a) && arena_crowded(&b));
+  CHECK(arena_alloc(&b, 1 << 20) == NULL);
+  size_t full = sum.used;
+  arena_reset(&a);
+  CHECK(sum.used < full && !arena_crowded(&b));
+  CHECK(arena_alloc(&b, 1 << 20) != NULL);
+  fault_arm(0, false);
+  CHECK(arena_alloc(&b, 1 << 20) == NULL); /* want of memory is not counted as use */
+  CHECK(fault_disarm());
+  arena_free(&b);
+  CHECK_INT(sum.used, 0);
+  arena_free(&a);
+  CHECK_INT(sum.used, 0);
+}
+
 static void t_strings(void)
 {
   struct arena a = ARENA(10000);
@@ -98,4 +122,4 @@ static void t_out_of_memory(void)
   arena_free(&a);
 }
 
-T_MAIN(T(t_aligned_zeroed_apart), T(t_limit), T(t_strings), T(t_reset), T(t_out_of_memory))
+T_MAIN(T(t_aligned_zeroed_apart), T(t_limit), T(t_together), T(t_strings), T(t_reset), T(t_out_of_memory))
