@@ -2,6 +2,7 @@
  *
  * The transport seam gives one end of a socket pair to the gateway, the world plays the upstream on the other. The pump is
  * turned by hand, so a run is the same every time and every fallible call can be made to fail once.
+ * Threads: jobs of the app may open connections too; only whoever turns the world reads and answers them.
  * A case is a file (tests/cases): request, the upstream's answer piece by piece, the expected reply. */
 #ifndef Q2A_TESTS_WORLD_H
 #define Q2A_TESTS_WORLD_H
@@ -9,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,10 +38,11 @@ struct world {
   struct app *app;
   struct desk desk;
   struct transport transport;
+  pthread_mutex_t lock; /* guards which places are taken */
   struct world_peer *peers[WORLD_PEERS];
   struct world_piece pieces[WORLD_PIECES], vendor_pieces[32];
   int vendor_n, vendor_calls;
-  int piece_n, completions, new_chats, stops, deletes, next_chat;
+  int piece_n, completions, new_chats, stops, deletes, next_chat, signins;
   const char *task;    /* the answer to a look at a video's task */
   int looks;
   int client;          /* our end of the client's connection */
@@ -58,13 +61,18 @@ static int world_open(void *ctx, const void *sa, unsigned n)
     errno = ECONNREFUSED;
     return -1;
   }
-  for(int i = 0; i < WORLD_PEERS; i++)
+  struct world_peer *p = calloc(1, sizeof *p);
+  p->fd = pair[1];
+  p->playing = -1;
+  pthread_mutex_lock(&w->lock);
+  for(int i = 0; i < WORLD_PEERS && p; i++)
     if(!w->peers[i]) {
-      w->peers[i] = calloc(1, sizeof *w->peers[i]);
-      w->peers[i]->fd = pair[1];
-      w->peers[i]->playing = -1;
-      return pair[0];
+      w->peers[i] = p;
+      p = NULL;
     }
+  pthread_mutex_unlock(&w->lock);
+  if(!p) return pair[0];
+  free(p);
   close(pair[0]);
   close(pair[1]);
   errno = EMFILE;
@@ -91,11 +99,22 @@ static long world_write(void *ctx, int fd, const void *p, size_t n)
   return send(fd, p, n, MSG_NOSIGNAL);
 }
 
+static struct world_peer *world_peer(struct world *w, int i)
+{
+  pthread_mutex_lock(&w->lock);
+  struct world_peer *p = w->peers[i];
+  pthread_mutex_unlock(&w->lock);
+  return p;
+}
+
 static void world_peer_end(struct world *w, int i)
 {
-  close(w->peers[i]->fd);
-  free(w->peers[i]);
+  struct world_peer *p = world_peer(w, i);
+  pthread_mutex_lock(&w->lock);
   w->peers[i] = NULL;
+  pthread_mutex_unlock(&w->lock);
+  close(p->fd);
+  free(p);
 }
 
 static void world_say(struct world_peer *p, struct str s)
@@ -121,7 +140,7 @@ static int world_pieces(const struct world *w, const struct world_peer *p)
 
 static bool world_play(struct world *w, int i)
 {
-  struct world_peer *p = w->peers[i];
+  struct world_peer *p = world_peer(w, i);
   int64_t now = now_mono_ms(&now_real);
   while(p->playing >= 0 && p->playing < world_pieces(w, p) && now >= p->at_ms) {
     struct world_piece *x = p->vendor ? &w->vendor_pieces[p->playing] : &w->pieces[p->playing];
@@ -139,7 +158,7 @@ static bool world_play(struct world *w, int i)
 /* One whole request of the gateway, answered. */
 static void world_serve(struct world *w, int i)
 {
-  struct world_peer *p = w->peers[i];
+  struct world_peer *p = world_peer(w, i);
   struct str in = str_of(p->in, p->in_n);
   ptrdiff_t head = str_find(in, S("\r\n\r\n"));
   if(head < 0) return;
@@ -170,6 +189,9 @@ static void world_serve(struct world *w, int i)
   } else if(str_starts(in, S("DELETE /api/v2/chats/chat-"))) {
     w->deletes++;
     world_json(p, "{\"success\":true}");
+  } else if(str_starts(in, S("POST /api/v2/auths/signin "))) {
+    w->signins++;
+    world_json(p, "{\"success\":true,\"data\":{\"token\":\"token-of-the-world\"}}");
   } else if(w->task && str_starts(in, S("GET /api/v1/tasks/status/"))) {
     w->looks++;
     world_json(p, w->task);
@@ -186,7 +208,7 @@ static void world_turn(struct world *w)
   pump_turn(w->app->pumps[0].pump, w->quiet < 8 ? 0 : 1); /* waits only when nothing has moved for some turns */
   w->quiet++;
   for(int i = 0; i < WORLD_PEERS; i++) {
-    struct world_peer *p = w->peers[i];
+    struct world_peer *p = world_peer(w, i);
     if(!p) continue;
     ssize_t n = read(p->fd, p->in + p->in_n, sizeof p->in - p->in_n);
     if(n == 0 || (n < 0 && errno != EAGAIN)) {
@@ -195,7 +217,7 @@ static void world_turn(struct world *w)
     }
     if(n > 0) p->in_n += (size_t)n, w->quiet = 0;
     if(p->playing < 0) world_serve(w, i);
-    if(w->peers[i] && p->playing >= 0 && !world_play(w, i) && p->playing >= world_pieces(w, p)) p->playing = -1;
+    if(p->playing >= 0 && !world_play(w, i) && p->playing >= world_pieces(w, p)) p->playing = -1;
   }
   if(w->client >= 0) {
     if(w->reply.cap - w->reply.n < 64 * 1024) { /* not by the builder: the test itself must not meet the fault */
@@ -229,7 +251,7 @@ static bool world_begin(struct world *w, char **more)
   struct strbuf errors = STRBUF(65536), warnings = STRBUF(65536);
   struct config_input in = { .envp = env, .file = "/dev/null" };
   struct q_error e = Q_ERROR_NONE;
-  *w = (struct world){ .client = -1, .reply = STRBUF(64 * 1024 * 1024) };
+  *w = (struct world){ .client = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .reply = STRBUF(64 * 1024 * 1024) };
   w->transport = (struct transport){ world_open, world_read, world_write, w };
   struct config *c = config_load(&in, &errors, &warnings);
   if(errors.n) printf("%.*s", (int)errors.n, errors.p);
