@@ -80,6 +80,35 @@ static const char *h_stats_email(const struct h_stats_names *k, const char *id)
 
 /* ---- GET /api/accountStats, /api/statsHistory ---- */
 
+/* A page of accounts asks for its own alone: ?emails=a,b */
+static void h_stats_only(struct req *q, struct h_stats_names *names)
+{
+  struct strbuf text = STRBUF(16 * 1024);
+  int n = 0;
+  if(url_query(q->query, S("emails"), &text)) {
+    for(int i = 0; i < names->n; i++) {
+      struct str rest = strbuf_str(&text), email = str_z(names->v[i].email);
+      bool wanted = false;
+      while(rest.n && !wanted) wanted = str_ieq(str_cut(&rest, ','), email);
+      if(wanted) names->v[n++] = names->v[i]; /* the order stays */
+    }
+    names->n = n;
+  }
+  strbuf_free(&text);
+}
+
+/* ?days=1...90; 0: answered already. */
+static int h_stats_days(struct req *q)
+{
+  struct strbuf text = STRBUF(32);
+  int64_t days = STATS_DAYS;
+  bool ok = !url_query(q->query, S("days"), &text) || (str_int(strbuf_str(&text), &days) && days >= 1 && days <= STATS_DAYS);
+  strbuf_free(&text);
+  if(ok) return (int)days;
+  req_fail_st(q, Q_BAD_VALUE, "days", "days must be a whole number from 1 to 90.");
+  return 0;
+}
+
 struct h_stats_history { const struct h_stats_names *names; struct strbuf *of; }; /* of: one builder per account */
 
 static void h_stats_history_day(void *ctx, int day, const struct stats_table *t)
@@ -105,14 +134,17 @@ static void h_stats_history_day(void *ctx, int day, const struct stats_table *t)
 void h_stats_accounts(struct req *q)
 {
   struct app *a = q->app;
+  int days = h_stats_days(q);
+  if(!days) return;
   int64_t now = now_wall_ms(a->now);
   struct h_stats_names names = h_stats_names(a);
+  h_stats_only(q, &names);
   struct strbuf b = STRBUF(H_STATS_MAX);
   struct h_stats_history h = { &names, mem_zalloc((size_t)(names.n + 1) * sizeof *h.of) };
   char today[11];
   enum q_status st = h.of ? Q_OK : Q_NOMEM;
   for(int i = 0; !st && i < names.n; i++) h.of[i] = STRBUF(64 * 1024);
-  if(!st) st = stats_each_day(a->stats, a->store, now, STATS_DAYS, h_stats_history_day, &h);
+  if(!st) st = stats_each_day(a->stats, a->store, now, days, h_stats_history_day, &h);
   stats_day_text(now_local_day(now), today);
   strbuf_fmt(&b, "{\"today\":\"%s\",\"accounts\":[", today);
   for(int i = 0; !st && i < names.n; i++) {
@@ -131,12 +163,15 @@ void h_stats_accounts(struct req *q)
 
 /* ---- GET /api/stats ---- */
 
-struct h_stats_sum { struct stats_table all; struct strbuf *series; int from, today; };
+enum { H_STATS_24H, H_STATS_7D, H_STATS_30D, H_STATS_90D, H_STATS_MONTH, H_STATS_LAST_MONTH, H_STATS_RANGES };
+
+struct h_stats_sum { struct stats_table all; struct strbuf *series; int month; }; /* month: 202511, or 0 for any */
 
 static void h_stats_sum_day(void *ctx, int day, const struct stats_table *t)
 {
   struct h_stats_sum *s = ctx;
   char text[11];
+  if(s->month && day / 100 != s->month) return;
   stats_table_add(&s->all, t);
   if(!s->series) return;
   stats_day_text(day, text);
@@ -169,29 +204,38 @@ static int h_stats_word(struct req *q, const char *name, const char *const *word
     for(found = n - 1; found >= 0 && !str_eq(strbuf_str(&v), str_z(words[found])); found--) {}
   strbuf_free(&v);
   if(found >= 0) return found;
-  status_fail(&e, Q_BAD_VALUE, name, n == 4 && words[0][0] == '2' ? "range must be one of 24h, 7d, 30d, 90d." : "by must be one of model, key, account, endpoint.");
+  status_fail(&e, Q_BAD_VALUE, name, n == H_STATS_RANGES ? "range must be one of 24h, 7d, 30d, 90d, month, lastMonth." : "by must be one of model, key, account, endpoint.");
   req_fail(q, &e);
   return -1;
 }
 
+/* The first day of a range, and how many days to walk until today. */
+static int h_stats_from(int range, int today, int *days)
+{
+  static const int spans[] = { 2, 7, 30, 90 };
+  *days = range < H_STATS_MONTH ? spans[range] : today % 100;
+  if(range == H_STATS_LAST_MONTH) *days += stats_day_before(today, *days) % 100;
+  return stats_day_before(today, *days - 1);
+}
+
 void h_stats(struct req *q)
 {
-  static const char *const ranges[] = { "24h", "7d", "30d", "90d" }, *const bys[] = { "model", "key", "account", "endpoint" };
-  static const int days[] = { 2, 7, 30, 90 };
+  static const char *const ranges[H_STATS_RANGES] = { "24h", "7d", "30d", "90d", "month", "lastMonth" }, *const bys[] = { "model", "key", "account", "endpoint" };
   static const char kinds[] = { STATS_MODEL, STATS_KEY, STATS_ACCOUNT, STATS_ENDPOINT };
-  int range = h_stats_word(q, "range", ranges, 4), by = range < 0 ? -1 : h_stats_word(q, "by", bys, 4), n = 0;
+  int range = h_stats_word(q, "range", ranges, H_STATS_RANGES), by = range < 0 ? -1 : h_stats_word(q, "by", bys, 4), n = 0;
   if(by < 0) return;
   int64_t now = now_wall_ms(q->app->now);
+  int days, today = now_local_day(now), from = h_stats_from(range, today, &days);
   char text[11];
   struct strbuf b = STRBUF(H_STATS_MAX), series = STRBUF(1024 * 1024);
-  struct h_stats_sum s = { .series = range ? &series : NULL };
-  enum q_status st = stats_each_day(q->app->stats, q->app->store, now, days[range], h_stats_sum_day, &s);
+  struct h_stats_sum s = { .series = range ? &series : NULL, .month = range < H_STATS_MONTH ? 0 : from / 100 };
+  enum q_status st = stats_each_day(q->app->stats, q->app->store, now, days, h_stats_sum_day, &s);
   struct h_stats_names names = by == 2 ? h_stats_names(q->app) : (struct h_stats_names){ NULL, 0, 0 };
   if(!range) h_stats_hours(q, &series);
-  stats_day_text(now_local_day(now), text);
+  stats_day_text(today, text);
   strbuf_fmt(&b, "{\"range\":\"%s\",\"by\":\"%s\",\"today\":\"%s\",\"step\":\"%s\",\"series\":[", ranges[range], bys[by], text, range ? "day" : "hour");
   strbuf_adds(&b, strbuf_str(&series));
-  stats_day_text(stats_day_before(now_local_day(now), days[range] - 1), text);
+  stats_day_text(from, text);
   strbuf_fmt(&b, "],\"rowsFrom\":\"%s\",\"rows\":[", text);
   for(int i = 0; i < s.all.n; i++) {
     const struct stats_row *r = &s.all.rows[i];

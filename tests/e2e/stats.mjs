@@ -48,9 +48,13 @@ await test('api 9.4: GET /api/accountStats and /api/statsHistory have the old sh
     ok(day.chat.input >= sum.input && day.chat.output >= sum.output, JSON.stringify(day));
     equal(day.cli, { calls: 0, input: 0, output: 0 });
   }
+  const one = (await get('/api/accountStats?days=1&emails=nobody@example.org,OK@example.org')).json;
+  equal([one.accounts.length, Object.keys(one.accounts[0].history)], [1, [today]]);
+  equal((await get('/api/accountStats?emails=nobody@example.org')).json.accounts, []);
+  equal((await get('/api/accountStats?days=91')).status, 400);
 });
 await test('api 9.4: GET /api/stats sums by model, key, account and endpoint', async () => {
-  for (const range of ['24h', '7d', '30d', '90d'])
+  for (const range of ['24h', '7d', '30d', '90d', 'month'])
     for (const by of ['model', 'key', 'account', 'endpoint']) {
       const { json, text } = await get(`/api/stats?range=${range}&by=${by}`);
       const last = json.series.at(-1), all = json.series.reduce((n, s) => n + s.calls, 0);
@@ -60,6 +64,9 @@ await test('api 9.4: GET /api/stats sums by model, key, account and endpoint', a
       if (by !== 'account') equal(json.rows.reduce((n, r) => n + r.calls, 0), 5);
       ok(last.errors.client >= 1 && last.firstTokenP50Ms > 0 && last.totalP95Ms >= last.totalP50Ms, text);
     }
+  const month = (await get('/api/stats?range=month')).json, last = (await get('/api/stats?range=lastMonth&by=endpoint')).json;
+  const first = `${today.slice(0, 8)}01`, before = new Date(Date.parse(first) - 86400e3).toISOString().slice(0, 8);
+  equal([month.rowsFrom, last.rowsFrom, last.series, last.rows], [first, `${before}01`, [], []]);
   equal((await get('/api/stats?range=1y')).status, 400);
   equal((await get('/api/stats?by=day')).status, 400);
   equal((await get('/api/stats', USER_KEY)).status, 403);
