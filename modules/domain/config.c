@@ -320,7 +320,7 @@ static void config_keep_fixed(struct config_load *l, const struct config_input *
     void *to = (char *)l->c + it->field;
     const void *from = (const char *)in->fixed + it->field;
     if(!(it->flags & C_START) || config_same(l->c, in->fixed, it)) continue;
-    if(in->take_accounts && to == &l->c->accounts_text) continue;
+    if(in->take_new && (to == &l->c->accounts_text || (to == &l->c->api_key && l->c->api_key.n))) continue;
     if(in->differ) strbuf_fmt(in->differ, "%s\n", it->key);
     l->c->source[i] = in->fixed->source[i];
     if(it->kind == C_BOOL) *(bool *)to = *(const bool *)from;

@@ -93,7 +93,7 @@ struct config_input {
   int stored_n;
   const struct str *text;            /* what the file held when it was read last; NULL: it is read now */
   const struct config *fixed;        /* the running one: what is fixed at start stays as it is there */
-  bool take_accounts;                /* but for ACCOUNTS */
+  bool take_new;                     /* but for ACCOUNTS, and API_KEY unless it is empty now */
   struct strbuf *differ;             /* with fixed, may be NULL: names of those whose sources now say something else, one a line */
 };
 

@@ -139,8 +139,8 @@ void keys_remove(struct keys *k, struct keys_one *one)
 
 /* ---- API_KEY ---- */
 
-/* Takes the place of a stored key of the same text. With change held. */
-static enum q_status keys_env_one(struct keys *k, struct str text, enum key_kind kind)
+/* Takes the place of a stored key of the same text. With change held. now_ms 0: the counters are loaded later. */
+static enum q_status keys_env_one(struct keys *k, struct str text, enum key_kind kind, int64_t now_ms)
 {
   unsigned char hash[KEYS_HASH];
   keys_hash(k->salt, text, hash);
@@ -159,6 +159,7 @@ static enum q_status keys_env_one(struct keys *k, struct str text, enum key_kind
   keys_mask(text, one->facts.masked, sizeof one->facts.masked);
   if(one != was) keys_insert(k, one);
   pthread_mutex_unlock(&k->lock);
+  if(now_ms && !was && keys_count_fetch(k, one, now_ms)) LOG_WARN(k->log, "keys", "", "what the key %s used before could not be read", one->id);
   return Q_OK;
 }
 
@@ -173,13 +174,13 @@ static bool keys_env_lists(const struct keys *k, const struct config *c, const s
 }
 
 /* With change held. */
-static enum q_status keys_env_take(struct keys *k, const struct config *c)
+static enum q_status keys_env_take(struct keys *k, const struct config *c, int64_t now_ms)
 {
   enum q_status st = Q_OK;
   for(int i = 0; i < c->api_key.n && !st; i++) {
     bool again = false; /* a key listed twice is what it was first */
     for(int j = 0; j < i; j++) again |= strcmp(c->api_key.v[i], c->api_key.v[j]) == 0;
-    if(!again) st = keys_env_one(k, str_z(c->api_key.v[i]), i ? KEY_REGULAR : KEY_ADMIN);
+    if(!again) st = keys_env_one(k, str_z(c->api_key.v[i]), i ? KEY_REGULAR : KEY_ADMIN, now_ms);
   }
   return st;
 }
@@ -188,8 +189,8 @@ enum q_status keys_env(struct keys *k, const struct config *c, int64_t now_ms, s
 {
   if(!c->api_key.n) return Q_OK;
   pthread_mutex_lock(&k->change);
-  enum q_status st = keys_env_take(k, c);
-  for(struct keys_one *one = k->first, *next; one && !st; one = next) {
+  enum q_status st = keys_env_take(k, c, now_ms);
+  for(struct keys_one *one = k->first, *next; one; one = next) { /* who is out is out, whatever the store says */
     char id[KEYS_ID];
     next = one->next;
     if(one->source == KEYS_STORED || (one->source == KEYS_ENV && keys_env_lists(k, c, one))) continue;
@@ -197,7 +198,8 @@ enum q_status keys_env(struct keys *k, const struct config *c, int64_t now_ms, s
     pthread_mutex_lock(&k->lock);
     keys_remove(k, one);
     pthread_mutex_unlock(&k->lock);
-    st = keys_admin_load_one(k, str_z(id), now_ms); /* one of the same text may have been hidden */
+    enum q_status hidden = keys_admin_load_one(k, str_z(id), now_ms); /* one of the same text may have been hidden */
+    if(!st) st = hidden;
   }
   pthread_mutex_unlock(&k->change);
   return st ? status_fail(e, st, "API_KEY", "The keys of API_KEY could not all be taken over.") : Q_OK;
@@ -238,7 +240,7 @@ struct keys *keys_open(struct store *s, const struct config *c, struct log *log,
   k->slots = mem_zalloc(sizeof *k->slots * k->slot_n);
   keys_use_calendar(&k->calendar, now_ms);
   enum q_status st = k->slots ? keys_salt(s, k->salt) : Q_NOMEM;
-  if(!st) st = c->api_key.n ? keys_env_take(k, c) : keys_open_admin(k, made);
+  if(!st) st = c->api_key.n ? keys_env_take(k, c, 0) : keys_open_admin(k, made);
   if(!st) st = keys_admin_load(k);
   if(!st) st = keys_count_load(k, now_ms);
   if(!st) return k;
@@ -294,11 +296,10 @@ const char *keys_refusal(struct keys *k, struct str presented, int64_t now_ms)
 bool keys_name(struct keys *k, const char *id, char name[KEYS_NAME])
 {
   pthread_mutex_lock(&k->lock);
-  struct keys_one *one = keys_by_id(k, str_z(id));
-  bool named = one && one->facts.name[0];
-  if(named) memcpy(name, one->facts.name, KEYS_NAME);
+  const struct keys_one *one = keys_by_id(k, str_z(id));
+  if(one) str_copy(name, KEYS_NAME, str_z(one->facts.name[0] ? one->facts.name : one->facts.masked));
   pthread_mutex_unlock(&k->lock);
-  return named;
+  return one;
 }
 
 /* ---- how much ---- */

@@ -32,7 +32,7 @@ enum q_status keys_env(struct keys *k, const struct config *c, int64_t now_ms, s
 enum key_kind keys_check(struct keys *k, struct str presented, int64_t now_ms, char id[KEYS_ID]);
 /* Why a known key is none now: "has expired" or "is disabled"; NULL: it is not known. */
 const char *keys_refusal(struct keys *k, struct str presented, int64_t now_ms);
-bool keys_name(struct keys *k, const char *id, char name[KEYS_NAME]); /* false: there is no such key, or it has no name */
+bool keys_name(struct keys *k, const char *id, char name[KEYS_NAME]); /* masked if it has none; false: there is no such key */
 
 /* A request that was let in. Zeroed: none. Moved by copying; whoever has it last gives it back. */
 struct key_pass { char id[KEYS_ID]; bool held; unsigned serial; int media; };

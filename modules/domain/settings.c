@@ -146,8 +146,8 @@ static enum q_status settings_words(struct str errors, const struct settings_cha
   return status_fail(e, Q_BAD_VALUE, name[0] ? name : NULL, "%.*s.", STR_F(str_sub(line, 0, 400)));
 }
 
-/* With the lock held. text: of the file; take_accounts and differ as in config_input. */
-static struct config *settings_build(struct app *a, const struct settings_all *all, const struct str *text, bool take_accounts,
+/* With the lock held. text: of the file; take_new and differ as in config_input. */
+static struct config *settings_build(struct app *a, const struct settings_all *all, const struct str *text, bool take_new,
                                      struct strbuf *differ, struct strbuf *errors)
 {
   struct strbuf warnings = STRBUF(SETTINGS_FILE_MAX);
@@ -160,7 +160,7 @@ static struct config *settings_build(struct app *a, const struct settings_all *a
   in.stored_n = n;
   in.text = text;
   in.fixed = a->config; /* only a change of settings replaces it, and that holds the lock */
-  in.take_accounts = take_accounts;
+  in.take_new = take_new;
   in.differ = differ;
   struct config *c = config_load(&in, errors, &warnings);
   strbuf_free(&warnings);
@@ -168,7 +168,7 @@ static struct config *settings_build(struct app *a, const struct settings_all *a
 }
 
 /* The same with what is stored, less what does not fit. */
-static struct config *settings_build_stored(struct app *a, struct settings_all *all, const struct str *text, bool take_accounts,
+static struct config *settings_build_stored(struct app *a, struct settings_all *all, const struct str *text, bool take_new,
                                             struct strbuf *differ, struct strbuf *errors)
 {
   struct q_error e = Q_ERROR_NONE;
@@ -177,10 +177,10 @@ static struct config *settings_build_stored(struct app *a, struct settings_all *
       LOG_WARN(a->log, "settings", "", "the stored setting %s is left out: %s", config_key(i), e.msg);
       all->v[i] = STR_NONE;
     }
-  struct config *c = settings_build(a, all, text, take_accounts, differ, errors);
+  struct config *c = settings_build(a, all, text, take_new, differ, errors);
   if(c) return c;
   struct settings_all none = { .app = a };
-  c = settings_build(a, &none, text, take_accounts, NULL, errors);
+  c = settings_build(a, &none, text, take_new, NULL, errors);
   if(c) {
     LOG_WARN(a->log, "settings", "", "the stored settings do not go together and are left out: %.*s", STR_F(str_sub(strbuf_str(errors), 0, 300)));
     strbuf_clear(errors);
@@ -283,9 +283,11 @@ enum q_status settings_drop_all(struct app *a, struct q_error *e)
 
 /* ---- the file again ---- */
 
-static enum q_status settings_take_accounts(struct app *a, struct q_error *e)
+/* Keys first: one that was taken away ends now, whatever becomes of the accounts. */
+static enum q_status settings_take_new(struct app *a, const struct config *c, struct q_error *e)
 {
-  enum q_status st = accounts_from_env(a, e);
+  enum q_status st = keys_env(a->keys, c, now_wall_ms(a->now), e);
+  if(!st) st = accounts_from_env(a, e);
   if(!st && accounts_save(a)) st = status_fail(e, Q_STORE, NULL, "The accounts cannot be written to the store.");
   return st;
 }
@@ -310,7 +312,7 @@ enum q_status settings_reload(struct app *a, struct strbuf *restart, struct q_er
     s->file_text = fresh;
     fresh = old;
     app_set_config(a, c);
-    st = settings_take_accounts(a, e);
+    st = settings_take_new(a, c, e);
   }
   if(fresh.p) crypt_wipe(fresh.p, fresh.n);
   strbuf_free(&fresh);

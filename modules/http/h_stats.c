@@ -241,8 +241,12 @@ void h_stats(struct req *q)
     const struct stats_row *r = &s.all.rows[i];
     if(r->by != kinds[by]) continue;
     const char *email = by == 2 ? h_stats_email(&names, r->name) : NULL;
+    char key[KEYS_NAME];
+    bool known = by == 1 && keys_name(q->app->keys, r->name, key);
     strbuf_fmt(&b, "%s{\"name\":", n++ ? "," : "");
-    strbuf_json(&b, str_z(email ? email : r->name));
+    strbuf_json(&b, str_z(known ? key : email ? email : r->name));
+    if(by == 1) strbuf_lit(&b, ",\"id\":");
+    if(by == 1) strbuf_json(&b, str_z(r->name));
     strbuf_addc(&b, ',');
     h_stats_row(&b, r);
     strbuf_addc(&b, '}');
