@@ -289,7 +289,7 @@ static void relay_finish(struct relay *r)
 static void relay_collected_embeddings(struct relay *r)
 {
   struct strbuf body = STRBUF(ANSWER_WHOLE_MAX);
-  enum q_status st = relay_out_embeddings(strbuf_str(&r->body), str_z(r->shown_model), r->base64, &body);
+  enum q_status st = relay_out_embeddings(strbuf_str(&r->body), str_z(r->shown_model), r->base64, &r->out.counts, &body);
   relay_close_exchange(r);
   if(st) relay_trouble(r, &(struct relay_err){ .st = st });
   else relay_success_whole(r, strbuf_str(&body));

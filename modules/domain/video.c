@@ -301,9 +301,24 @@ void video_note_taken(struct video *v, struct str task_id, struct str chat_id, c
   pthread_mutex_unlock(&v->all->lock);
 }
 
+/* A job of a client's own, once. One that a chat waits for is counted with the chat. */
+static void video_count(struct video *v, int status, const char *code)
+{
+  struct app *a = v->all->app;
+  int64_t now = now_wall_ms(a->now);
+  struct stats_turn t = { .request_id = v->request_id, .endpoint = "/v1/videos", .code = code, .model = str_z(v->model_id), .status = status,
+                          .attempts = v->attempts, .media = status == 200, .videos = status == 200, .total_ms = now > v->created_ms ? now - v->created_ms : 0 };
+  if(!v->key_id[0] || v->ended_ms) return;
+  memcpy(t.account, v->account, sizeof t.account);
+  memcpy(t.key, v->key_id, sizeof t.key);
+  stats_note(a->stats, &t, now);
+}
+
 static void video_ended(struct video *v)
 {
+  const struct status_row *bad = v->status == VIDEO_FAILED ? status_row(v->err.st) : NULL;
   video_give_back(v, v->status == VIDEO_COMPLETED && !v->ended_ms);
+  video_count(v, !bad ? 200 : bad->http ? bad->http : 500, bad ? bad->code : "");
   v->ended_ms = now_wall_ms(v->all->app->now);
   video_cut_prompt(v);
   video_changed(v);
@@ -336,6 +351,7 @@ void video_note_left(struct video *v)
   v->run = NULL;
   video_give_back(v, 0);
   if(v->abandoned && !v->taken_ms) v->deleted = true;
+  if(v->deleted) video_count(v, 499, "client_closed");
   if(v->waiters) { /* deleted under their hands, or the end of the gateway */
     status_fail(&e, v->deleted ? Q_NOT_FOUND : Q_SHUTDOWN, NULL, "%s",
                 v->deleted ? "The video was deleted." : "The gateway is shutting down; send the request again.");

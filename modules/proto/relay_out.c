@@ -457,7 +457,7 @@ static void relay_out_vector(const struct json *entry, bool base64, struct strbu
   strbuf_addc(b, '}');
 }
 
-enum q_status relay_out_embeddings(struct str body, struct str model, bool base64, struct strbuf *b)
+enum q_status relay_out_embeddings(struct str body, struct str model, bool base64, struct usage *told, struct strbuf *b)
 {
   struct arena a = ARENA(256u * 1024 * 1024);
   struct strbuf raw = STRBUF(1024 * 1024);
@@ -474,9 +474,12 @@ enum q_status relay_out_embeddings(struct str body, struct str model, bool base6
     strbuf_lit(b, "],\"model\":");
     strbuf_json(b, model);
     strbuf_lit(b, ",\"usage\":");
-    if(json_is(json_get(root, "usage"), JSON_OBJECT)) json_write(json_get(root, "usage"), b);
+    const struct json *usage = json_get(root, "usage");
+    if(json_is(usage, JSON_OBJECT)) json_write(usage, b);
     else strbuf_lit(b, "{\"prompt_tokens\":0,\"total_tokens\":0}");
     strbuf_addc(b, '}');
+    told->known = json_int(json_get(usage, "prompt_tokens"), &told->prompt) || json_int(json_get(usage, "total_tokens"), &told->prompt);
+    if(!told->known || told->prompt < 0) told->prompt = 0;
     st = b->err ? b->err : raw.err;
   }
   strbuf_free(&raw);

@@ -54,7 +54,7 @@ enum q_status relay_out_whole(struct relay_out *o, struct str body, struct strbu
  * stopped short; Q_UP_EMPTY: it said nothing. */
 enum q_status relay_out_end(struct relay_out *o, struct strbuf *b, struct relay_err *e) Q_MUST_USE;
 
-/* An embeddings answer: the client's model name, vectors as base64 if wanted. Q_UP_BODY: it is none. */
-enum q_status relay_out_embeddings(struct str body, struct str model, bool base64, struct strbuf *b) Q_MUST_USE;
+/* An embeddings answer: the client's model name, vectors as base64 if wanted; told: its tokens. Q_UP_BODY: it is none. */
+enum q_status relay_out_embeddings(struct str body, struct str model, bool base64, struct usage *told, struct strbuf *b) Q_MUST_USE;
 
 #endif

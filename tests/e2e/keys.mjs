@@ -10,6 +10,7 @@ const top = mkdtempSync(join(tmpdir(), 'q2a-'));
 const many = Array.from({ length: 8 }, (_, i) => `user${i}@example.org:pw-${i}`).join(',');
 const env = { PM2_INSTANCES: '2', ACCOUNTS: `ok@example.org:correct horse,${many}`, MAX_INFLIGHT_PER_ACCOUNT: '50', CHAT_RETRY_COUNT: '0', TZ: 'UTC',
   CLI_API_KEY: 'sk-fake-dashscope', CLI_BASE_URL: 'https://dashscope.aliyuncs.com/compatible-mode/v1' };
+const KITTEN = 'a kitten [[scenario:video polls=1]]';
 const call = async (gw, method, path, body, key = KEY) => {
   const r = await fetch(gw.base + path, { method, headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: body && JSON.stringify(body) });
   const text = await r.text();
@@ -141,7 +142,7 @@ await test('api 9.3: dailyMedia counts pictures and videos that came to be; word
   equal((await say(gw, k)).status, 200);
   equal((await shown(gw, k.id)).usage.today.media, 3);
   await change(gw, k, { dailyMedia: 4 });
-  const video = await (await post(gw, '/v1/videos', { prompt: 'a kitten', wait: 60 }, { key: k.key })).json();
+  const video = await (await post(gw, '/v1/videos', { prompt: KITTEN, wait: 60 }, { key: k.key })).json();
   equal(video.status, 'completed', JSON.stringify(video));
   equal((await shown(gw, k.id)).usage.today.media, 4);
   equal((await post(gw, '/v1/videos', { prompt: 'a kitten', wait: 0 }, { key: k.key })).status, 429);
@@ -214,7 +215,7 @@ const user = (content) => [{ role: 'user', content }];
 const surfaces = [
   ['/v1/chat/completions', { model: 'qwen3-max', messages: user('hello') }], ['/v1/messages', { model: 'qwen3-max', max_tokens: 50, messages: user('hello') }],
   ['/v1/responses', { model: 'qwen3-max', input: 'hello' }], ['/v1/completions', { model: 'qwen3-max', prompt: 'hello' }],
-  ['/v1/images/generations', { model: 'qwen3.7-plus', prompt: 'a cat' }], ['/v1/videos', { model: 'qwen3.7-plus', prompt: 'a kitten', wait: 60 }],
+  ['/v1/images/generations', { model: 'qwen3.7-plus', prompt: 'a cat' }], ['/v1/videos', { model: 'qwen3.7-plus', prompt: KITTEN, wait: 60 }],
   ['/cli/v1/chat/completions', { model: 'qwen3-coder-plus', messages: user('hello') }], ['/v1/embeddings', { model: 'text-embedding-v4', input: 'hello' }],
 ];
 await test('api 9.3: every surface admits and counts, streamed or not; its refusals are of its own protocol', async () => {
@@ -248,7 +249,7 @@ await test('api 9.3: every surface admits and counts, streamed or not; its refus
 await test('api 9.4, 9.5: the statistics and the list of requests name keys', async () => {
   const k = await give(gw, { name: 'counted "team" ü' }), bare = await give(gw, { apiKey: 'sk-bare-key-without-name' });
   for (const x of [k, k, bare]) equal((await say(gw, x)).status, 200);
-  equal((await post(gw, '/v1/videos', { prompt: 'a kitten', wait: 60 }, { key: k.key })).status, 200);
+  equal((await post(gw, '/v1/videos', { prompt: KITTEN, wait: 60 }, { key: k.key })).status, 200);
   const rows = (await call(gw, 'GET', '/api/stats?by=key&range=24h')).json.rows, of = (id) => rows.find((r) => r.id === id);
   equal([of(k.id).name, of(k.id).calls, of(bare.id).name, of(bare.id).calls], ['counted "team" ü', 3, 'sk-ba…name', 1], JSON.stringify(rows));
   const { json, text } = await call(gw, 'GET', '/api/requests?limit=4');

@@ -46,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
   struct str in = str_of((const char *)p, n);
   struct strbuf whole = STRBUF(64 << 20), bytes = STRBUF(64 << 20), one = STRBUF(64 << 20);
   struct relay_err e;
+  struct usage u;
   struct arena a = ARENA(64 << 20);
   enum q_status st = fuzz_relay_feed(in, n ? n : 1, true, &whole);
   if(fuzz_relay_feed(in, 1, true, &bytes) != st || !str_eq(strbuf_str(&whole), strbuf_str(&bytes))) __builtin_trap();
@@ -54,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
   relay_err_body(&e, n & 1 ? 400 : 200, STR_NONE, in);
   if(strlen(e.words) > 303) __builtin_trap();
   strbuf_clear(&one);
-  if(relay_out_embeddings(in, S("m"), n & 1, &one) == Q_OK && !json_parse(&a, strbuf_str(&one), 80, NULL)) __builtin_trap();
+  if(relay_out_embeddings(in, S("m"), n & 1, &u, &one) == Q_OK && !json_parse(&a, strbuf_str(&one), 80, NULL)) __builtin_trap();
   arena_free(&a);
   strbuf_free(&whole);
   strbuf_free(&bytes);

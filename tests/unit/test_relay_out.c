@@ -226,15 +226,17 @@ static void t_errors(void)
 static void t_embeddings(void)
 {
   struct strbuf out = STRBUF(4096);
+  struct usage u = { .known = false };
   struct str in = S("{\"data\":[{\"embedding\":[1.0,-0.5],\"index\":0,\"object\":\"embedding\"}],\"model\":\"x\",\"usage\":{\"total_tokens\":3}}");
-  CHECK_INT(relay_out_embeddings(in, S("mine"), false, &out), Q_OK);
+  CHECK_INT(relay_out_embeddings(in, S("mine"), false, &u, &out), Q_OK);
   CHECK_STR(strbuf_str(&out), S("{\"object\":\"list\",\"data\":[{\"embedding\":[1.0,-0.5],\"index\":0,\"object\":\"embedding\"}],\"model\":\"mine\",\"usage\":{\"total_tokens\":3}}"));
+  CHECK_INT(u.prompt, 3);
   strbuf_clear(&out);
-  CHECK_INT(relay_out_embeddings(in, S("mine"), true, &out), Q_OK);
+  CHECK_INT(relay_out_embeddings(in, S("mine"), true, &u, &out), Q_OK);
   CHECK(str_find(strbuf_str(&out), S("\"embedding\":\"AACAPwAAAL8=\"")) > 0); /* 3f800000 bf000000, little-endian */
   strbuf_clear(&out);
-  CHECK_INT(relay_out_embeddings(S("{\"data\":[]}"), S("mine"), true, &out), Q_UP_BODY);
-  CHECK_INT(relay_out_embeddings(S("nonsense"), S("mine"), true, &out), Q_UP_BODY);
+  CHECK_INT(relay_out_embeddings(S("{\"data\":[]}"), S("mine"), true, &u, &out), Q_UP_BODY);
+  CHECK_INT(relay_out_embeddings(S("nonsense"), S("mine"), true, &u, &out), Q_UP_BODY);
   strbuf_free(&out);
 }
 
