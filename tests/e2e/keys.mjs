@@ -147,7 +147,7 @@ await test('api 9.3: dailyMedia counts pictures and videos that came to be; word
   equal((await shown(gw, k.id)).usage.today.media, 4);
   equal((await post(gw, '/v1/videos', { prompt: 'a kitten', wait: 0 }, { key: k.key })).status, 429);
   await change(gw, k, { dailyMedia: 5 });
-  ok((await (await post(gw, '/v1/videos', { prompt: '[[scenario:video_fail]]', wait: 60 }, { key: k.key })).json()).error, 'it fails');
+  ok((await (await post(gw, '/v1/videos', { prompt: '[[scenario:video_fail polls=1]]', wait: 60 }, { key: k.key })).json()).error, 'it fails');
   await waitFor(async () => (await shown(gw, k.id)).inflight === 0, 5000, 'given back');
   equal((await shown(gw, k.id)).usage.today.media, 4, 'a failed one does not count');
   await drop(gw, k);
