@@ -115,7 +115,7 @@ $(B)/check/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/chec
 	@$(CC_HOST) $(STD) $(SAN) $(WARN) -Werror -Itests $(DEFS) $(INC) $< $(B)/check/libq2a.a $(B)/host/libthird.a -lpthread $(WRAP) -o $@
 # Sees, fails and recalls what LMDB asks of the disk.
 $(B)/check/test_store_power $(B)/unit/test_store_power: WRAP := $(foreach f,pwrite writev fdatasync fsync rename,-Wl$(COMMA)--wrap=$(f))
-$(foreach t,test_upload test_fetch,$(B)/check/$(t) $(B)/unit/$(t)): | $(B)/fakeqwen
+$(foreach t,test_upload test_fetch test_faults,$(B)/check/$(t) $(B)/unit/$(t)): | $(B)/fakeqwen
 # The same tests against the one unit, as it is released but for main().
 $(B)/unit/unit.o: qwen2api.c $(GEN)
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 -g $(WARN) -Werror -DQ2A_NO_MAIN $(DEFS) $(INC) $(DEP) -c $< -o $@

@@ -77,7 +77,7 @@ static void fakeup_begin(void)
     for(int fd = 0; fd < 3; fd++) dup2(null, fd);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execl("build/fakeqwen", "fakeqwen", "--port", "0", "--plain-port", "0", "--cert", "build/test/certs/fake.pem", "--key",
-          "build/test/certs/fake.key", "--port-file", file, (char *)NULL);
+          "build/test/certs/fake.key", "--port-file", file, "--accounts", "30000", (char *)NULL);
     _exit(99);
   }
   atexit(fakeup_end);
@@ -101,6 +101,8 @@ static void fakeup_no_reject(void *ctx, const struct q_error *e, struct strbuf *
   (void)ctx, (void)e, (void)out;
 }
 
+static struct gate_config fakeup_gate = { .on_request = fakeup_no_request, .on_reject = fakeup_no_reject }; /* who serves clients, if a test has any */
+
 /* An app whose pumps run. more: further NAME=value, NULL at the end. */
 static struct app *fakeup_app(char **more)
 {
@@ -122,8 +124,11 @@ static struct app *fakeup_app(char **more)
   strbuf_free(&errors);
   strbuf_free(&warnings);
   struct app_parts parts = { .now = &fakeup_now };
-  struct gate_config gate = { .now = &fakeup_now, .body_max = 8 << 20, .bodies_sum_max = 32 << 20, .max_connections = 100,
-                              .on_request = fakeup_no_request, .on_reject = fakeup_no_reject };
+  struct gate_config gate = fakeup_gate;
+  gate.now = &fakeup_now;
+  gate.body_max = 8 << 20;
+  gate.bodies_sum_max = 32 << 20;
+  gate.max_connections = 100;
   struct app *a = NULL;
   if(!c || app_new(&a, c, NULL, &parts, &gate, &e, &code) || app_start(a)) {
     printf("no app: %s\n", e.msg);
@@ -132,7 +137,7 @@ static struct app *fakeup_app(char **more)
   return a;
 }
 
-static void fakeup_app_end(struct app *a)
+static void __attribute__((unused)) fakeup_app_end(struct app *a)
 {
   app_stop(a, 0, NULL);
   app_destroy(a);

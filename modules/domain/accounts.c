@@ -249,11 +249,14 @@ enum q_status accounts_insert(struct app *app, struct account *const *v, int n, 
   enum q_status st = Q_AGAIN;
   if(n < 1) return Q_OK;
   pthread_mutex_lock(&app->accounts_lock);
+  enum q_status ready = pool_prepare(app->pool, v, n);
+  if(ready) st = ready;
   for(int left = ACCOUNTS_TRIES; left > 0 && st == Q_AGAIN; left--) st = accounts_insert_all(app, v, n, which);
+  if(st && !ready) pool_unprepare(app->pool, v, n);
   for(int i = 0; i < n && !st; i++) {
     v[i]->dirty = false;
     account_mark(v[i], &v[i]->marks);
-    if(pool_add(app->pool, v[i])) LOG_ERROR(app->log, "accounts", "", "an account was stored, but there is no memory for it: it is there after a restart");
+    if(pool_add(app->pool, v[i])) LOG_INFO(app->log, "accounts", "", "another gateway's news of an account came first");
   }
   pthread_mutex_unlock(&app->accounts_lock);
   return st == Q_AGAIN ? Q_STORE : st;

@@ -54,6 +54,7 @@ struct pool {
   struct pool_config config;
   struct pool_entry **entries;
   int n, cap;
+  int promised;              /* places of pool_prepare() */
   struct pool_list levels[POOL_LEVELS];
   struct pool_entry *gone;   /* removed, by next */
   struct pool_waiter *first, **end;
@@ -132,19 +133,56 @@ static void pool_list_del(struct pool *p, struct pool_entry *e)
   else l->last = e->prev;
 }
 
+/* Room for n more than there are and than were promised. With the lock held. */
+static enum q_status pool_room(struct pool *p, int n)
+{
+  int want = p->n + p->promised + n, cap = p->cap ? p->cap * 2 : 16;
+  if(want <= p->cap) return Q_OK;
+  if(cap < want) cap = want;
+  struct pool_entry **more = mem_realloc(p->entries, (size_t)cap * sizeof *more);
+  if(!more) return Q_NOMEM;
+  p->entries = more;
+  p->cap = cap;
+  return Q_OK;
+}
+
+enum q_status pool_prepare(struct pool *p, struct account *const *v, int n)
+{
+  enum q_status st = Q_OK;
+  for(int i = 0; i < n && !st; i++)
+    if(!(v[i]->entry = mem_zalloc(sizeof *v[i]->entry))) st = Q_NOMEM;
+  pthread_mutex_lock(&p->lock);
+  if(!st) st = pool_room(p, n);
+  if(!st) p->promised += n;
+  pthread_mutex_unlock(&p->lock);
+  for(int i = 0; st && i < n; i++) {
+    mem_free(v[i]->entry);
+    v[i]->entry = NULL;
+  }
+  return st;
+}
+
+void pool_unprepare(struct pool *p, struct account *const *v, int n)
+{
+  pthread_mutex_lock(&p->lock);
+  p->promised -= n;
+  pthread_mutex_unlock(&p->lock);
+  for(int i = 0; i < n; i++) {
+    mem_free(v[i]->entry);
+    v[i]->entry = NULL;
+  }
+}
+
 enum q_status pool_add(struct pool *p, struct account *a)
 {
-  struct pool_entry *e = mem_zalloc(sizeof *e);
+  bool promised = a->entry != NULL;
+  struct pool_entry *e = promised ? a->entry : mem_zalloc(sizeof *e);
   enum q_status st = e ? Q_OK : Q_NOMEM;
   pthread_mutex_lock(&p->lock);
+  p->promised -= promised;
   for(int i = 0; i < p->n && !st; i++)
     if(strcmp(p->entries[i]->a->email, a->email) == 0) st = Q_EXISTS;
-  if(!st && p->n == p->cap) {
-    int cap = p->cap ? p->cap * 2 : 16;
-    struct pool_entry **more = mem_realloc(p->entries, (size_t)cap * sizeof *more);
-    if(more) p->entries = more, p->cap = cap;
-    else st = Q_NOMEM;
-  }
+  if(!st) st = pool_room(p, 1);
   if(!st) {
     e->a = a;
     a->entry = e;

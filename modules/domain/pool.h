@@ -77,6 +77,10 @@ void pool_set_config(struct pool *p, const struct pool_config *c);
 
 /* Takes the account over. Q_EXISTS: the name is known, the account is freed. */
 enum q_status pool_add(struct pool *p, struct account *a) Q_MUST_USE;
+/* Makes sure that pool_add() of these will not lack memory, so that what was stored is also here. All or none; each is then added or
+ * given to pool_unprepare(). */
+enum q_status pool_prepare(struct pool *p, struct account *const *v, int n) Q_MUST_USE;
+void pool_unprepare(struct pool *p, struct account *const *v, int n);
 
 /* As another gateway stored it: a new account, or news of a known one (domain/account_merge.h). Takes from over. */
 enum q_status pool_merge(struct pool *p, struct account *from, int64_t now_ms) Q_MUST_USE;

@@ -123,8 +123,10 @@ enum q_status roster_add(struct app *a, const struct account_fields *f, char nam
   if(!st && x->kind == ACCOUNT_API) st = roster_key(a, x, e);
   if(!st && name) str_copy(name, 256, str_z(x->email));
   if(!st) {
+    char label[sizeof x->label];
+    memcpy(label, x->label, sizeof label);
     st = accounts_insert(a, &x, 1, NULL);
-    if(!st) LOG_INFO(a->log, "accounts", "", "%s was added", x->label);
+    if(!st) LOG_INFO(a->log, "accounts", "", "%s was added", label);
     else st = roster_trouble(a, st, str_z(x->email), e);
   }
   if(st) account_free(x);
