@@ -184,7 +184,7 @@ static const struct plan text_plans[] = {
   { "the CLI", "POST", "/cli/v1/chat/completions", ASK("\"%%\"", ""), "fake upstream", NULL, NULL, 5 },
 };
 static const struct plan admin_plans[] = {
-  { "an account is added", "POST", "/api/setAccount", "{\"email\":\"user%d@example.org\",\"password\":\"pw-%d\"}", "added", NULL, NULL, 11 },
+  { "an account is added", "POST", "/api/setAccount", "{\"email\":\"user%d@example.org\",\"password\":\"pw-%d\"}", "added", NULL, NULL, 3 },
   { "an official key is added", "POST", "/api/setAccount", "{\"kind\":\"api\",\"name\":\"k%%\",\"apiKey\":\"sk-x-%%\",\"baseUrl\":\"https://chat.qwen.ai/none\"}", NULL, NULL, NULL, 3 },
   { "an account is changed", "POST", "/api/updateAccount", "{\"email\":\"second@example.org\",\"note\":\"n%%\",\"proxy\":null,\"headers\":{\"X-A\":\"%%\"}}", "second@example.org", NULL, NULL, 1 },
   { "its proxy is set", "POST", "/api/updateAccountProxy", "{\"email\":\"second@example.org\",\"proxy\":null}", "second@example.org", NULL, NULL, 1 },
