@@ -2,18 +2,23 @@
 
 #include "base/mem.h"
 
-enum { ARENA_BLOCK_MAX = 256 * 1024 };
+enum { ARENA_BLOCK_MAX = 256 * 1024, ARENA_FREE = 64 * 1024 };
 
 struct arena_block {
   struct arena_block *next;
   size_t used, cap;
+  bool counted;
   _Alignas(16) char data[];
 };
 
-/* The first block of an arena is small and not counted: a request of common size touches nothing that is shared. */
-static bool arena_count(struct arena *a, size_t cap)
+/* Small arenas are not counted: a request of common size touches nothing that is shared, and is served when large ones crowd. */
+static bool arena_counts(const struct arena *a, size_t cap)
 {
-  if(!a->sum || !a->head) return true;
+  return a->sum && a->used + cap > ARENA_FREE;
+}
+
+static bool arena_take(struct arena *a, size_t cap)
+{
   if(atomic_fetch_add(&a->sum->used, cap) + cap <= atomic_load(&a->sum->max)) return true;
   atomic_fetch_sub(&a->sum->used, cap);
   return false;
@@ -21,7 +26,7 @@ static bool arena_count(struct arena *a, size_t cap)
 
 static void arena_drop(struct arena *a, struct arena_block *b)
 {
-  if(a->sum && b->next) atomic_fetch_sub(&a->sum->used, b->cap);
+  if(b->counted) atomic_fetch_sub(&a->sum->used, b->cap);
   mem_free(b);
 }
 
@@ -37,13 +42,14 @@ void *arena_alloc(struct arena *a, size_t n)
     if(cap < n) cap = n;
     if(a->used > a->max || cap > a->max - a->used) cap = n; /* near the limit: exactly what is asked */
     if(a->used > a->max || cap > a->max - a->used) return NULL;
-    if(!arena_count(a, cap)) return NULL;
+    bool counted = arena_counts(a, cap);
+    if(counted && !arena_take(a, cap)) return NULL;
     struct arena_block *fresh = mem_alloc(sizeof *fresh + cap);
     if(!fresh) {
-      if(a->sum && a->head) atomic_fetch_sub(&a->sum->used, cap);
+      if(counted) atomic_fetch_sub(&a->sum->used, cap);
       return NULL;
     }
-    *fresh = (struct arena_block){ b, 0, cap };
+    *fresh = (struct arena_block){ b, 0, cap, counted };
     a->used += cap;
     a->head = b = fresh;
   }

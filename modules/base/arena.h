@@ -3,7 +3,7 @@
  * Threads: pure (one arena per thread at a time).
  * Memory:  arena_alloc gives zeroed, 16-byte aligned memory that lives until arena_free(); nothing is freed singly.
  *          A zeroed arena with max set is ready. NULL after the limit or out of memory.
- *          Arenas with the same `sum` (may be NULL; it outlives them) are bounded together as well; a first block is free of that. */
+ *          Arenas with the same `sum` (may be NULL; it outlives them) are bounded together as well, but for 64 KB of each. */
 #ifndef Q2A_BASE_ARENA_H
 #define Q2A_BASE_ARENA_H
 

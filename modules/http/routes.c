@@ -187,6 +187,11 @@ static void req_count_failure(struct req *q, const struct q_error *e)
 void req_fail_extra(struct req *q, const struct q_error *e, struct str extra)
 {
   unsigned note = client_request(q->client)->again;
+  struct q_error crowd = Q_ERROR_NONE;
+  if(e->st == Q_NOMEM && arena_crowded(q->arena)) { /* not for want of memory, but of a share in it */
+    status_fail(&crowd, Q_OVERLOADED, NULL, "Too many large requests at once. Try again later.");
+    e = &crowd;
+  }
   req_count_failure(q, e);
   if(note & RELAY_NOTE_HEAD) {
     req_fail_late(q, e, note);
@@ -233,8 +238,7 @@ const struct json *req_json(struct req *q)
   else if(where.expected)
     status_fail(&e, Q_BAD_JSON, NULL, "The request body is not valid JSON: expected %s at line %d, column %d (byte %zu).", where.expected,
                 where.line, where.column, where.offset);
-  else if(arena_crowded(q->arena)) status_fail(&e, Q_OVERLOADED, NULL, "Too many large requests at once. Try again later.");
-  else if(full) status_fail(&e, Q_TOO_BIG, NULL, "The request body holds too many values.");
+  else if(full && !arena_crowded(q->arena)) status_fail(&e, Q_TOO_BIG, NULL, "The request body holds too many values.");
   else status_fail(&e, Q_NOMEM, NULL, "Out of memory.");
   req_fail(q, &e);
   return NULL;

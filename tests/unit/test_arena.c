@@ -56,12 +56,16 @@ static void t_together(void)
   struct arena_sum sum = { .max = 3 << 20 };
   struct arena a = ARENA(64 << 20), b = ARENA(64 << 20);
   a.sum = b.sum = &sum;
-  CHECK(arena_alloc(&a, 1000) && arena_alloc(&b, 1000));
-  CHECK_INT(sum.used, 0); /* first blocks are free */
+  for(int i = 0; i < 30; i++) CHECK(arena_alloc(&a, 1000) && arena_alloc(&b, 1000));
+  CHECK_INT(sum.used, 0); /* small ones are free */
   while(arena_alloc(&a, 5000)) {}
   CHECK(sum.used > 2 << 20 && sum.used <= 3 << 20);
   CHECK(arena_crowded(&a) && arena_crowded(&b));
   CHECK(arena_alloc(&b, 1 << 20) == NULL);
+  struct arena c = ARENA(64 << 20);
+  c.sum = &sum;
+  for(int i = 0; i < 30; i++) CHECK(arena_alloc(&c, 1000) != NULL);
+  arena_free(&c);
   size_t full = sum.used;
   arena_reset(&a);
   CHECK(sum.used < full && !arena_crowded(&b));
