@@ -96,9 +96,9 @@ $(B)/ui/index.html: $(UI_SOURCE)
 	  && UI_OUT=../ui node node_modules/vite/bin/vite.js build --logLevel warn && touch ../ui/index.html
 $(B)/gen/assets.inc: $(B)/tools/mkassets $(UI)/index.html
 	@mkdir -p $(@D) && $< $(UI) > $@
-$(B)/gen/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt
+$(B)/gen/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt assets/notices.txt
 	@mkdir -p $(@D) && $< LICENSE tools/notices.txt $(DEPS)/civetweb/LICENSE.md $(DEPS)/bearssl/LICENSE.txt \
-	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE $(DEPS)/hiredis/COPYING > $@
+	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE $(DEPS)/hiredis/COPYING assets/notices.txt > $@
 $(B)/fakeqwen: tools/fakeqwen.c $(wildcard tools/fake/*.c) $(B)/host/libthird.a
 	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(INC) $< $(B)/host/libthird.a -o $@
 

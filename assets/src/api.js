@@ -2,7 +2,7 @@
 import { reactive } from 'vue'
 import { keepDrop, keepRead, keepWrite } from './keep.js'
 
-export const session = reactive({ key: keepRead('q2a.key') || '', admin: keepRead('q2a.admin') === 'yes', down: false })
+export const session = reactive({ key: keepRead('q2a.key') || '', admin: keepRead('q2a.admin') === 'yes', down: false, back: 0 })
 
 export class ApiError extends Error {
   constructor(status, message, code, requestId) {
@@ -20,6 +20,20 @@ export function signOut() {
   keepDrop('q2a.admin')
 }
 
+// The server was away: asks until it answers. `session.back` counts how often it came back; what a page loads once, it then loads again.
+let asking = false
+const here = () => { if (session.down) { session.down = false; session.back++ } }
+async function away() {
+  session.down = true
+  if (asking) return
+  asking = true
+  while (session.down) {
+    await new Promise((r) => setTimeout(r, 1000))
+    try { if ((await fetch('/healthz', { cache: 'no-store', credentials: 'omit' })).ok) here() } catch { /* still away */ }
+  }
+  asking = false
+}
+
 async function failure(r) {
   const text = await r.text().catch(() => '')
   let body = null
@@ -28,18 +42,18 @@ async function failure(r) {
   return new ApiError(r.status, e.message || body?.message || `HTTP ${r.status} ${r.statusText}`, e.code, r.headers.get('x-request-id'))
 }
 
-export async function send(method, path, body, { signal, key = session.key } = {}) {
-  const headers = {}
+export async function send(method, path, body, { signal, key = session.key, more = {} } = {}) {
+  const headers = { ...more }
   if (key) headers.authorization = `Bearer ${key}`
   if (body !== undefined) headers['content-type'] = 'application/json'
   let r
   try {
     r = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal, cache: 'no-store', credentials: 'omit' })
   } catch (e) {
-    if (e.name !== 'AbortError') session.down = true
+    if (e.name !== 'AbortError') away()
     throw e.name === 'AbortError' ? e : new ApiError(0, e.message, 'unreachable', null)
   }
-  session.down = false
+  here()
   if (r.ok) return r
   const e = await failure(r)
   if (e.status === 401 && session.key && key === session.key && path !== '/verify') signedOut()
@@ -52,7 +66,7 @@ const get = async (path, o = {}, options) => read(await send('GET', path + query
 const post = async (path, body = {}, options) => read(await send('POST', path, body, options))
 
 export async function signIn(key, lasting) {
-  const r = await read(await send('POST', '/verify', {}, { key }))
+  const r = await read(await send('POST', '/verify', { apiKey: key }, { key: '' }))
   Object.assign(session, { key, admin: r.isAdmin })
   keepWrite('q2a.key', key, lasting)
   keepWrite('q2a.admin', r.isAdmin ? 'yes' : 'no', lasting)
@@ -63,6 +77,7 @@ export const api = {
   overview: (o) => get('/api/overview', {}, o),
   doctor: () => get('/api/doctor'),
   models: () => get('/models'),
+  modelList: async () => { const r = await send('GET', '/models'); return { source: r.headers.get('x-qwen2api-models'), data: (await read(r)).data } },
   refreshModels: () => post('/api/models/refresh'),
   accounts: (q) => get('/api/getAllAccounts', q),
   addAccount: (a) => post('/api/setAccount', a),
@@ -93,27 +108,33 @@ export const api = {
   testRedis: (url) => post('/api/testRedis', { url }),
   stats: (q) => get('/api/stats', q),
   requests: (limit = 100) => get('/api/requests', { limit }),
-  logs: (q) => get('/api/logs', q),
+  logs: (q, o) => get('/api/logs', q, o),
+  logStream: (q, last, signal) => send('GET', '/api/logs/stream' + query(q), undefined, { signal, more: last ? { 'last-event-id': last } : {} }),
+  licences: async () => (await send('GET', '/api/licenses')).text(),
 }
 
 // Reads server-sent events from an answer: calls each(data, id, raw) until the stream ends or `signal` fires.
 export async function events(r, each) {
   const reader = r.body.getReader(), text = new TextDecoder()
   let rest = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return
-    rest += text.decode(value, { stream: true })
-    for (let at; (at = rest.search(/\r?\n\r?\n/)) >= 0;) {
-      const block = rest.slice(0, at)
-      rest = rest.slice(at).replace(/^\r?\n\r?\n/, '')
-      const data = [], lines = block.split(/\r?\n/)
-      let id = null
-      for (const line of lines) {
-        if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''))
-        else if (line.startsWith('id:')) id = line.slice(3).trim()
-      }
-      if (data.length) each(data.join('\n'), id, block)
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      rest += text.decode(value, { stream: true })
+      const blocks = rest.split(/\r?\n\r?\n/)
+      rest = blocks.pop()
+      for (const block of blocks) event(block, each)
     }
+  } finally { reader.cancel().catch(() => {}) }
+}
+
+function event(block, each) {
+  const data = []
+  let id = null
+  for (const line of block.split(/\r?\n/)) {
+    if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''))
+    else if (line.startsWith('id:')) id = line.slice(3).trim()
   }
+  if (data.length) each(data.join('\n'), id, block)
 }

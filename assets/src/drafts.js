@@ -7,7 +7,8 @@ export const drafts = reactive({
   many: { text: '', taskId: '' },
   key: { name: '', apiKey: '', limits: {} },
   settings: {},
-  chat: { model: '', system: '', text: '', turns: [], tools: '', size: '' },
+  chat: { model: '', system: '', text: '', files: [], turns: [], tools: '', size: '', busy: false },
+  aliases: null,
   logs: { level: '', module: '', q: '' },
   stats: { range: '24h', by: 'model' },
 })

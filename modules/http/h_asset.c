@@ -4,6 +4,7 @@
 #include "http/handlers.h"
 
 #include "assets.inc"
+#include "notices.inc"
 
 enum { H_ASSETS = sizeof assets_files / sizeof assets_files[0] };
 
@@ -58,6 +59,16 @@ void h_asset(struct req *q)
     req_answer_static(q, 200, str_z(f->type), strbuf_str(&extra), str_of((const char *)f->gz, f->gz_n));
   }
   strbuf_free(&extra);
+}
+
+const char *h_asset_notices(void)
+{
+  return notices_text;
+}
+
+void h_licenses(struct req *q)
+{
+  req_answer(q, 200, S("text/plain; charset=utf-8"), STR_NONE, str_z(notices_text));
 }
 
 void h_not_offered(struct req *q)

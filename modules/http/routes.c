@@ -109,6 +109,7 @@ static const struct route routes_table[] = {
   { "GET",  "/api/stats",               WHO_ADMIN, 0, h_stats, NULL },
   { "GET",  "/api/requests",            WHO_ADMIN, 0, h_stats_requests, NULL },
   { "GET",  "/api/overview",            WHO_ADMIN, 0, h_stats_overview, NULL },
+  { "GET",  "/api/licenses",            WHO_ADMIN, 0, h_licenses, NULL },
   { "GET",  "/api/logs/stream",         WHO_ADMIN, 0, h_logs_stream, NULL },
   { "GET",  "/",                        WHO_OPEN, 0, h_asset, NULL },
   { "GET",  "/*",                       WHO_OPEN, 0, h_asset, NULL },

@@ -14,7 +14,6 @@
 #include "http/routes.h"
 #include "main/serve.h"
 
-#include "notices.inc"
 
 enum { EXIT_USAGE = 2, EXIT_DATA = 65, EXIT_TAKEN = 69, EXIT_CREATE = 73, EXIT_CONFIG = 78, COMMAND_FLAGS = 16 };
 
@@ -244,7 +243,7 @@ int command_main(int argc, char **argv, char **envp)
   if(rc) return rc;
   if(strcmp(c.name, "help") == 0) return command_help();
   if(strcmp(c.name, "version") == 0) {
-    printf("qwen2api " Q2A_VERSION " (musl, static; BearSSL 0.6, TLS 1.2)\n");
+    printf("qwen2api " Q2A_VERSION " (" H_BUILD ")\n");
     return 0;
   }
   if(strcmp(c.name, "check") == 0 || strcmp(c.name, "config") == 0) return command_check(&c);
@@ -257,6 +256,6 @@ int command_main(int argc, char **argv, char **envp)
   if(strcmp(c.name, "readme-table") == 0) config_readme(&b);
   if(strcmp(c.name, "routes") == 0) routes_print(&b);
   if(strcmp(c.name, "assets") == 0) h_assets_print(&b);
-  if(strcmp(c.name, "licenses") == 0) strbuf_addz(&b, notices_text);
+  if(strcmp(c.name, "licenses") == 0) strbuf_addz(&b, h_asset_notices());
   return command_print(&b);
 }
