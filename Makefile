@@ -135,11 +135,12 @@ clang-check: deps $(GEN)
 	@for f in $(ALONE) qwen2api.c; do $(CLANG) $(STD) -fsyntax-only $(WARN) -Wno-unknown-warning-option -Werror $(DEFS) $(INC) $$f || exit 1; done
 
 E2E := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.mjs)) 
+BROWSER := $(filter-out tests/browser/browser.mjs,$(sort $(wildcard tests/browser/*.mjs)))
 test: setup-test all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(B)/seed $(B)/tools/lint $(CHECK_BIN) $(UNIT_BIN) clang-check
 	@rm -f $(B)/results.*
 	@tests/run.sh $(B)/results.test tests/lint.sh $(CHECK_BIN) $(UNIT_BIN) $(sort $(wildcard tests/*.test.sh)) tests/fake/selftest.sh tests/fake/speed.sh \
-	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) tests/bench/streams.sh tests/spec.sh
+	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) $(BROWSER) tests/bench/streams.sh tests/spec.sh
 torture: setup-test all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN) $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/check/qwen2api
 	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh)) \

@@ -23,10 +23,10 @@ for package in gcc make binutils xz-utils tar curl openssl nodejs npm; do
   grep -q " $package[ .]" "$box/out"
   check "without apt: $package is named" $?
 done
-grep -q ' redis-server\| clang' "$box/out"
+grep -q ' redis-server\| clang\| chromium\| fonts-' "$box/out"
 check "make run wants no tools of the tests" $((! $?))
 bare test
-for package in nodejs npm clang redis-server; do
+for package in nodejs npm clang redis-server chromium fonts-wqy-microhei; do
   grep -q " $package[ .]" "$box/out"
   check "make test wants $package" $?
 done

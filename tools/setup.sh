@@ -10,6 +10,8 @@ need() { # package, then a test that is true when it is there
   "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 have() { command -v "$1"; }
+chromium() { have chromium || have chromium-browser; } # for the pages
+chinese() { [ -n "$(fc-list :lang=zh)" ]; }              # their pictures in Chinese want a font
 clang_runtime() { # the sanitizer runtime that belongs to this clang
   [ -n "$(ls "$(clang -print-resource-dir)"/lib/linux/libclang_rt.tsan-"$arch".a 2>/dev/null)" ]
 }
@@ -30,6 +32,8 @@ fi
 if [ "$want" != run ]; then
   need clang have clang
   need redis-server have redis-server
+  need chromium chromium
+  need fonts-wqy-microhei chinese
 fi
 if [ "$want" = bench ]; then
   need nginx-light have nginx

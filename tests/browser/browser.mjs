@@ -58,6 +58,12 @@ export async function close(page) {
   equal(wrong, [], 'on the page');
 }
 
+// A picture of the whole page, kept in build/screens.
+export async function shot(page, name) {
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: join(screens, name), fullPage: true });
+}
+
 // Fits its width and has no violation that axe-core knows.
 export async function sound(page, what) {
   ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what} scrolls sideways`);
