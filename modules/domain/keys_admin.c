@@ -149,6 +149,7 @@ enum q_status keys_admin_restore(struct keys *k)
   pthread_mutex_lock(&k->change);
   for(struct keys_one *one = k->first; one && !st; one = one->next)
     if(one->source == KEYS_STORED) st = keys_admin_put(k, one, &one->facts);
+  if(!st) st = keys_count_restore(k);
   pthread_mutex_unlock(&k->change);
   return st;
 }

@@ -23,6 +23,6 @@ void keys_admin_regular(struct keys *k, int64_t now_ms, struct strbuf *json);  /
 
 /* ---- for several gateways ---- */
 enum q_status keys_admin_changed(struct keys *k, struct str record, int64_t now_ms) Q_MUST_USE; /* "key/<id>" was changed by another one */
-enum q_status keys_admin_restore(struct keys *k) Q_MUST_USE; /* the store has lost them: they are written again */
+enum q_status keys_admin_restore(struct keys *k) Q_MUST_USE; /* the store has lost them: they and their counters are written again */
 
 #endif

@@ -1,6 +1,7 @@
 #include "domain/keys_count.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/now.h"
@@ -14,7 +15,10 @@ enum {
   KEYS_COUNT_NAME = 48,
   KEYS_COUNT_DAYS_MS = 3 * 24 * 3600 * 1000,
   KEYS_COUNT_PRUNE = 100,
-  KEYS_COUNT_OLD_MAX = 1024 * 1024
+  KEYS_COUNT_OLD_MAX = 1024 * 1024,
+  KEYS_COUNT_LOCK_MS = 30 * 1000,  /* of one gateway at a time, while it restores */
+  KEYS_COUNT_WAIT_MS = 100,
+  KEYS_COUNT_TRIES = 100
 };
 
 static const char *const keys_count_words[KEYS_COUNTS] = { "calls", "tokens", "media" };
@@ -62,6 +66,7 @@ static void keys_count_take(struct keys *k, struct keys_one *one, int day, int i
   enum keys_span span = (enum keys_span)(i / KEYS_COUNTS);
   if((span == KEYS_DAY && u->day != day) || (span == KEYS_MONTH && u->day / 100 != day / 100)) return;
   int64_t was = *keys_count_at(u, i), is = total + *keys_count_fresh(u, i);
+  if(is < was && store_shared(k->store)) return; /* they only grow: the server has lost some, keys_count_restore() comes */
   *keys_count_at(u, i) = is;
   if(span != KEYS_EVER || is <= was || !store_shared(k->store)) return;
   if(i % KEYS_COUNTS == KEYS_CALLS) keys_use_elsewhere(u, is - was, 0, now_ms);
@@ -191,6 +196,47 @@ static enum q_status keys_count_pull(struct keys *k, int64_t now_ms)
     if(!st) k->ticks[part] = seen;
   }
   if(!st) k->ticks[KEYS_PARTS] = all;
+  return st;
+}
+
+/* ---- what the server lost ---- */
+
+/* Up to what is known here, and no further: what another gateway has restored is not added to. With change held. */
+static enum q_status keys_count_raise(struct keys *k, struct keys_one *one)
+{
+  char names[KEYS_COUNT_EACH][KEYS_COUNT_NAME];
+  struct store_delta v[KEYS_COUNT_EACH];
+  enum q_status st = Q_OK;
+  int n = 0;
+  pthread_mutex_lock(&k->lock);
+  struct keys_use u = one->use;
+  pthread_mutex_unlock(&k->lock);
+  for(int i = 0; i < KEYS_COUNT_EACH && !st; i++) {
+    int64_t known = i == KEYS_COUNT_EACH - 1 ? u.told_s : *keys_count_at(&u, i) - *keys_count_fresh(&u, i), total;
+    if(known <= 0) continue;
+    keys_count_name(one->id, u.day, i, names[n]);
+    st = keys_count_get(k, names[n], &total);
+    if(st || total >= known) continue;
+    v[n] = (struct store_delta){ .key = str_z(names[n]), .by = known - total };
+    n++;
+  }
+  return st || !n ? st : store_incr(k->store, v, n);
+}
+
+enum q_status keys_count_restore(struct keys *k)
+{
+  static const struct str name = { "keys", 4 };
+  char token[33];
+  enum q_status st = Q_OK;
+  int tries = 0;
+  if(!store_shared(k->store)) return Q_OK;
+  while(k->store->ops->lock && (st = k->store->ops->lock(k->store, name, KEYS_COUNT_LOCK_MS, token)) == Q_EXISTS && tries++ < KEYS_COUNT_TRIES)
+    nanosleep(&(struct timespec){ .tv_nsec = KEYS_COUNT_WAIT_MS * 1000000 }, NULL);
+  if(!st) {
+    st = store_incr(k->store, NULL, 0); /* what the store holds is counted first: we know it already */
+    for(struct keys_one *one = k->first; one && !st; one = one->next) st = keys_count_raise(k, one);
+    if(k->store->ops->unlock) k->store->ops->unlock(k->store, name, token);
+  }
   return st;
 }
 

@@ -14,6 +14,9 @@ enum q_status keys_count_load(struct keys *k, int64_t now_ms) Q_MUST_USE;
 bool keys_count_due(struct keys *k, int64_t now_ms);     /* time to call the next one */
 /* Writes what was counted, and takes over what others counted. Trouble: it is held and written by a later call. */
 enum q_status keys_count_save(struct keys *k, int64_t now_ms) Q_MUST_USE;
+/* The server has lost counters: they are raised to what is known here. Several gateways do so one after the other; nothing is
+ * counted twice. With change held. */
+enum q_status keys_count_restore(struct keys *k) Q_MUST_USE;
 struct keys_one;
 enum q_status keys_count_fetch(struct keys *k, struct keys_one *one, int64_t now_ms) Q_MUST_USE; /* one key's; with change held */
 
