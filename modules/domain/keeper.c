@@ -19,13 +19,14 @@ enum {
   KEEPER_MODELS_MAX = 16 * 1024 * 1024,
   KEEPER_STOCK_MS = 30 * 60 * 1000,
   KEEPER_TOKENS_MS = 5 * 1000,
-  KEEPER_STATS_MS = 5 * 1000
+  KEEPER_STATS_MS = 5 * 1000,
+  KEEPER_SHARED_MS = 400        /* written by one gateway and read by another within a second */
 };
 
 struct keeper {
   struct app *app;
   struct app_pump *pump;
-  struct pump_timer timer;
+  struct pump_timer timer, keys_timer;
   struct vendor *vendor;
   struct job models_job, save_job, stats_job, keys_job;
   atomic_bool models_busy, save_busy, stats_busy, keys_busy, models_wanted;
@@ -229,6 +230,13 @@ static void keeper_look_keys(struct keeper *k, int64_t now)
   if(jobs_submit(k->app->jobs, &k->keys_job)) atomic_store(&k->keys_busy, false);
 }
 
+static void keeper_keys_tick(struct pump_timer *t)
+{
+  struct keeper *k = (struct keeper *)((char *)t - offsetof(struct keeper, keys_timer));
+  keeper_look_keys(k, now_wall_ms(k->app->now));
+  if(pump_timer_set(k->pump->pump, t, pump_now(k->pump->pump) + KEEPER_SHARED_MS)) LOG_ERROR(k->app->log, "keeper", "", "no memory for a timer");
+}
+
 /* ---- stock ---- */
 
 static void keeper_look_stock(struct keeper *k, int64_t now)
@@ -284,6 +292,7 @@ struct keeper *keeper_new(struct app *a)
   }
   k->app = a;
   k->timer.fn = keeper_tick;
+  k->keys_timer.fn = keeper_keys_tick;
   k->models_job.fn = keeper_models;
   k->save_job.fn = keeper_save_job;
   k->stats_job.fn = keeper_stats_job;
@@ -295,11 +304,14 @@ void keeper_start(struct keeper *k, struct app_pump *p)
 {
   k->pump = p;
   keeper_tick(&k->timer);
+  if(store_shared(k->app->store)) keeper_keys_tick(&k->keys_timer);
 }
 
 void keeper_stop(struct keeper *k)
 {
-  if(k->pump) pump_timer_off(k->pump->pump, &k->timer);
+  if(!k->pump) return;
+  pump_timer_off(k->pump->pump, &k->timer);
+  pump_timer_off(k->pump->pump, &k->keys_timer);
 }
 
 void keeper_destroy(struct keeper *k)

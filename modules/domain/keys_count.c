@@ -9,7 +9,7 @@
 
 enum {
   KEYS_COUNT_MS = 5000,
-  KEYS_COUNT_SHARED_MS = 1000,
+  KEYS_COUNT_SHARED_MS = 350,
   KEYS_COUNT_BATCH = 500,
   KEYS_COUNT_EACH = KEYS_SPANS * KEYS_COUNTS + 1, /* the last one: when it was used */
   KEYS_COUNT_NAME = 48,

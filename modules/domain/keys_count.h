@@ -3,7 +3,7 @@
  * Threads: keys_count_due() anywhere; the others wait for the store: jobs only. Time: wall clock ms, passed in.
  * Store:   counters of store_incr(): "use/<id>/20251124/calls" (tokens, media), "use/<id>/202511/...", "use/<id>/all/..." and
  *          "use/<id>/all/last" (Unix seconds; of several gateways within their differences). Former days go after three, months after one.
- * Shared:  each write also counts up "use/tick" and "use/tick/<first digit of the id>". The others look at the former each second
+ * Shared:  each write also counts up "use/tick" and "use/tick/<first digit of the id>". The others look at the former every 400 ms
  *          and read the limited keys of those parts that moved. */
 #ifndef Q2A_DOMAIN_KEYS_COUNT_H
 #define Q2A_DOMAIN_KEYS_COUNT_H
