@@ -15,7 +15,7 @@ HEADERS := $(sort $(wildcard modules/*/*.h))
 ALONE   := $(filter-out modules/http/server.c,$(MODULES))
 GEN     := $(B)/gen/roots.inc $(B)/gen/assets.inc $(B)/gen/notices.inc
 INC     := -Imodules -I$(B)/gen -isystem $(DEPS)/bearssl/inc -isystem $(DEPS)/zlib -isystem $(DEPS)/lmdb/libraries/liblmdb -isystem $(DEPS)/hiredis
-DEFS    := -D_GNU_SOURCE -DQ2A_VERSION='"$(VERSION)"'
+DEFS    := -D_GNU_SOURCE -DQ2A_VERSION='"$(VERSION)"' $(if $(SOURCE_DATE_EPOCH),-DQ2A_BUILD_EPOCH=$(SOURCE_DATE_EPOCH))
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
 STD     := -std=gnu11
 DEP     := -MMD -MP

@@ -1,16 +1,17 @@
 #include "domain/doctor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "base/build.h"
+#include "domain/account.h"
 #include "net/redis.h"
 #include "proto/json.h"
 
-enum { DOCTOR_CALL_MS = 10000, DOCTOR_CONNECT_MS = 8000, DOCTOR_FILE_MAX = 64 * 1024 * 1024 };
-#define DOCTOR_RELEASED_S 1795737600 /* when this version was made: no clock that is right shows less */
+enum { DOCTOR_CALL_MS = 10000, DOCTOR_CONNECT_MS = 8000, DOCTOR_FILE_MAX = 64 * 1024 * 1024, DOCTOR_PATH = 1100 };
 
 struct doctor_run { const struct doctor *d; bool bad; };
 
@@ -23,28 +24,44 @@ static void doctor_tell(struct doctor_run *r, const char *id, const char *level,
 
 /* ---- single checks ---- */
 
+/* The folder, or the nearest one above it that is there. */
+static void doctor_nearest(const char *dir, char out[DOCTOR_PATH])
+{
+  str_copy(out, DOCTOR_PATH, str_z(dir[0] ? dir : "."));
+  while(access(out, F_OK) != 0) {
+    char *slash = strrchr(out, '/');
+    if(slash) slash[slash == out] = 0;
+    else str_copy(out, DOCTOR_PATH, S("."));
+  }
+}
+
+/* Rights, quotas and read-only disks are all asked in one way: by a file that comes and goes. */
 bool doctor_writable(const char *dir)
 {
-  char parent[1024];
-  if(access(dir, F_OK) == 0) return access(dir, W_OK | X_OK) == 0;
-  str_copy(parent, sizeof parent, str_z(dir));
-  for(;;) { /* the folders above are made as well */
-    char *slash = strrchr(parent, '/');
-    if(!slash) return access(".", W_OK | X_OK) == 0;
-    *slash = 0;
-    if(!parent[0]) return access("/", W_OK | X_OK) == 0;
-    if(access(parent, F_OK) == 0) return access(parent, W_OK | X_OK) == 0;
-  }
+  char near[DOCTOR_PATH], file[DOCTOR_PATH + 32];
+  doctor_nearest(dir, near);
+  snprintf(file, sizeof file, "%s/.qwen2api-trial-XXXXXX", near);
+  int fd = mkstemp(file);
+  if(fd < 0) return false;
+  bool ok = write(fd, "x", 1) == 1;
+  ok &= close(fd) == 0;
+  return unlink(file) == 0 && ok;
+}
+
+bool doctor_networked_type(unsigned long type)
+{
+  static const unsigned long kinds[] = { 0x6969, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x00c36400, 0x5346414f, 0x65735546 };
+  for(size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if((type & 0xffffffff) == kinds[i]) return true;
+  return false;
 }
 
 static bool doctor_networked(const char *dir)
 {
-  static const unsigned long kinds[] = { 0x6969, 0xff534d42, 0xfe534d42, 0x517b, 0x01021997, 0x00c36400, 0x5346414f, 0x65735546 };
+  char near[DOCTOR_PATH];
   struct statfs fs;
-  if(statfs(dir, &fs) != 0) return false;
-  for(size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-    if(((unsigned long)fs.f_type & 0xffffffff) == kinds[i]) return true;
-  return false;
+  doctor_nearest(dir, near);
+  return statfs(near, &fs) == 0 && doctor_networked_type((unsigned long)fs.f_type);
 }
 
 /* Any HTTP answer means that the way is good. */
@@ -160,16 +177,46 @@ static void doctor_network(struct doctor_run *r)
   }
 }
 
+/* Of the records of a gateway that does not run. */
+struct doctor_stored { int total, usable; };
+
+static bool doctor_stored_one(void *ctx, struct str key, struct str value)
+{
+  struct doctor_stored *n = ctx;
+  struct arena a = ARENA(1024 * 1024);
+  const struct json *root = value.n > 1 ? json_parse(&a, str_sub(value, 1, value.n), 8, NULL) : NULL;
+  (void)key;
+  n->total++;
+  n->usable += root && account_state_by_name(json_str(json_get(root, "state"))) == ACCOUNT_ACTIVE;
+  arena_free(&a);
+  return true;
+}
+
+static void doctor_count(struct doctor_run *r, int total, int usable)
+{
+  if(usable) doctor_tell(r, "accounts", "ok", "At least one account is usable.", "");
+  else doctor_tell(r, "no_usable_account", "error", total ? "No account is usable just now." : "There is no account.", total ? "Look at the accounts' states for the reasons." : "Add an account.");
+}
+
 static void doctor_accounts(struct doctor_run *r)
 {
-  if(!r->d->app) {
-    if(!r->d->config->accounts_n && !r->d->config->cli_api_key.n)
-      doctor_tell(r, "accounts", "warn", "ACCOUNTS names no account; whether some are stored only the running gateway knows.", "Ask GET /api/doctor, or add accounts in the dashboard.");
+  const struct config *c = r->d->config;
+  struct doctor_stored n = { 0, 0 };
+  if(r->d->app) {
+    struct app_health h = app_health(r->d->app);
+    doctor_count(r, h.total, h.usable);
     return;
   }
-  struct app_health h = app_health(r->d->app);
-  if(h.usable) doctor_tell(r, "accounts", "ok", "At least one account is usable.", "");
-  else doctor_tell(r, "no_usable_account", "error", h.total ? "No account is usable just now." : "There is no account.", h.total ? "Look at the accounts' states for the reasons." : "Add an account.");
+  if(r->d->store && r->d->store->ops->scan(r->d->store, S("acct/"), doctor_stored_one, &n)) {
+    doctor_tell(r, "store", "error", "The store cannot be read.", "Look at the disk; a copy of the folder can be opened with DATA_DIR.");
+    return;
+  }
+  if(r->d->store_trouble && !c->accounts_n && !c->cli_api_key.n) {
+    doctor_tell(r, r->d->store_used ? "accounts" : "store", r->d->store_used ? "ok" : "error", r->d->store_trouble,
+                r->d->store_used ? "GET /api/doctor of the running gateway tells about its accounts." : "Look at the folder DATA_DIR and at SECRET_KEY.");
+    return;
+  }
+  doctor_count(r, n.total + c->accounts_n + c->cli_api_key.n, n.usable + c->accounts_n + c->cli_api_key.n);
 }
 
 bool doctor_look(const struct doctor *d)
@@ -178,7 +225,7 @@ bool doctor_look(const struct doctor *d)
   doctor_keys(&r);
   doctor_folders(&r);
   doctor_plain(&r);
-  if(now_wall_s(d->now) < DOCTOR_RELEASED_S) doctor_tell(&r, "clock", "error", "The clock is before the date of this version: certificates and tokens will be refused.", "Set the clock, for example with NTP.");
+  if(now_wall_s(d->now) < Q2A_BUILD_EPOCH) doctor_tell(&r, "clock", "error", "The clock is before the date of this build: certificates and tokens will be refused.", "Set the clock, for example with NTP.");
   doctor_accounts(&r);
   doctor_network(&r);
   return !r.bad;

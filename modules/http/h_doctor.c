@@ -21,7 +21,7 @@ void h_doctor(struct req *q)
 {
   struct strbuf b = STRBUF(256 * 1024);
   strbuf_addc(&b, '[');
-  struct doctor d = { q->config, q->app->net, q->app->now, q->app, h_doctor_tell, &b };
+  struct doctor d = { .config = q->config, .net = q->app->net, .now = q->app->now, .app = q->app, .tell = h_doctor_tell, .ctx = &b };
   (void)doctor_look(&d);
   strbuf_addc(&b, ']');
   req_answer(q, 200, S("application/json"), S("Cache-Control: no-store\r\n"), strbuf_str(&b));

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/build.h"
 #include "base/mem.h"
 #include "base/process.h"
 #include "domain/stats.h"
@@ -326,8 +327,10 @@ void h_stats_overview(struct req *q)
   struct pool_counts c = pool_count(a->pool, FEATURE_CHAT, now);
   struct stats_row r = stats_today(a->stats, now);
   struct strbuf b = STRBUF(H_STATS_MAX);
-  strbuf_fmt(&b, "{\"version\":\"" Q2A_VERSION "\",\"build\":\"" H_BUILD "\",\"uptime\":%lld,\"rss\":%lld,\"threads\":%d,\"connections\":%d", (long long)(now - a->started_ms) / 1000,
-             (long long)use.rss_bytes, use.threads, gate_connections(a->gates));
+  char build[BUILD_TEXT];
+  build_text(build);
+  strbuf_fmt(&b, "{\"version\":\"" Q2A_VERSION "\",\"build\":\"%s\",\"uptime\":%lld,\"rss\":%lld,\"threads\":%d,\"connections\":%d", build,
+             (long long)(now - a->started_ms) / 1000, (long long)use.rss_bytes, use.threads, gate_connections(a->gates));
   strbuf_fmt(&b, ",\"accounts\":{\"total\":%d,\"usable\":%d,\"byStatus\":{", c.total, c.usable);
   for(int i = 0; i < ACCOUNT_STATE_COUNT; i++)
     strbuf_fmt(&b, "%s\"%s\":%d", i ? "," : "", account_state_name((enum account_state)i), c.by_state[i]);

@@ -72,7 +72,6 @@ void h_stats_overview(struct req *q);
 void h_logs_stream(struct req *q);
 void h_asset(struct req *q);
 void h_not_offered(struct req *q);
-#define H_BUILD "musl, static; BearSSL 0.6, TLS 1.2" /* what `version` and the overview tell of the program */
 void h_licenses(struct req *q);
 const char *h_asset_notices(void); /* the licences of all parts */
 void h_assets_print(struct strbuf *out); /* the packed pages, for `assets` */

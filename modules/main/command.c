@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/build.h"
 #include "base/crypt.h"
 #include "base/mem.h"
 #include "domain/app.h"
@@ -160,6 +161,21 @@ static void command_tell(void *ctx, const struct doctor_finding *f)
   if(f->fix[0]) printf("      %s\n", f->fix);
 }
 
+/* The store of a gateway that does not run, if there is one: nothing is made. */
+static struct store *command_store(const struct config *config, struct net *net, struct q_error *e, bool *used)
+{
+  char path[1100];
+  int code = 0;
+  struct store_redis_want w = { net, &now_real, NULL, str_z(config->redis_url), 0 };
+  if(config->data_save_mode == SAVE_NONE) return NULL;
+  if(config->data_save_mode == SAVE_REDIS) return store_redis_open(&w, e, &code);
+  snprintf(path, sizeof path, "%s/qwen2api.mdb", config->data_dir);
+  if(access(path, F_OK) != 0) return NULL;
+  struct store *s = store_lmdb_open(config->data_dir, e, &code);
+  *used = !s && code == EXIT_TAKEN;
+  return s;
+}
+
 /* All of check, then the doctor's findings. */
 static int command_doctor(const struct command *c)
 {
@@ -169,9 +185,13 @@ static int command_doctor(const struct command *c)
   struct jobs *jobs = jobs_new(4);
   struct net *net = config && jobs ? app_net(config, jobs, NULL, &now_real, &e) : NULL;
   struct doctor d = { .config = config, .net = net, .now = &now_real, .tell = command_tell };
+  struct q_error trouble = Q_ERROR_NONE;
+  if(net) d.store = command_store(config, net, &trouble, &d.store_used);
+  if(trouble.msg[0]) d.store_trouble = trouble.msg;
   printf("\n");
   bool good = net && doctor_look(&d);
   if(!net) fprintf(stderr, "qwen2api: %s\n", e.msg[0] ? e.msg : "out of memory");
+  store_close(d.store);
   jobs_destroy(jobs);
   net_destroy(net);
   config_unref(config);
@@ -243,7 +263,9 @@ int command_main(int argc, char **argv, char **envp)
   if(rc) return rc;
   if(strcmp(c.name, "help") == 0) return command_help();
   if(strcmp(c.name, "version") == 0) {
-    printf("qwen2api " Q2A_VERSION " (" H_BUILD ")\n");
+    char build[BUILD_TEXT];
+    build_text(build);
+    printf("qwen2api " Q2A_VERSION " (%s)\n", build);
     return 0;
   }
   if(strcmp(c.name, "check") == 0 || strcmp(c.name, "config") == 0) return command_check(&c);
