@@ -4,7 +4,7 @@
 #include "domain/qwen.h"
 #include "proto/qwen_req.h"
 
-enum { TIDY_MS = 20 * 1000, TIDY_STOP_MS = 3 * 1000, TIDY_BODY_MAX = 64 * 1024 };
+enum { TIDY_STOCK_MAX = 8, TIDY_MS = 20 * 1000, TIDY_STOP_MS = 3 * 1000, TIDY_BODY_MAX = 64 * 1024 };
 
 enum tidy_kind { TIDY_STOP, TIDY_DELETE, TIDY_STOCK };
 
@@ -189,20 +189,27 @@ void tidy_delete(struct app_pump *p, const struct lease *who, struct str chat_id
   if(t) tidy_go(t, "DELETE", "/api/v2/chats/", chat_id, NULL, TIDY_MS);
 }
 
-void tidy_stock(struct app_pump *p, const struct lease *who, struct str model)
+static bool tidy_stock_one(struct app_pump *p, const struct lease *who, struct str model, int64_t wall)
 {
   struct app *a = p->app;
-  int64_t wall = now_wall_ms(a->now);
-  if(atomic_load(&a->draining) || !pool_stock_wanted(a->pool, who->account, model, wall)) return;
+  if(atomic_load(&a->draining) || !pool_stock_wanted(a->pool, who->account, model, wall)) return false;
   struct tidy *t = tidy_new(p, TIDY_STOCK, who, STR_NONE);
   if(!t) {
     pool_stock_failed(a->pool, who->account, model);
-    return;
+    return false;
   }
   struct strbuf body = STRBUF(4096);
   str_copy(t->model, sizeof t->model, model);
   qwen_req_new_chat(model, "t2t", wall, &body);
   tidy_go(t, "POST", "/api/v2/chats/new", STR_NONE, &body, TIDY_MS);
+  return true;
+}
+
+void tidy_stock(struct app_pump *p, const struct lease *who, struct str model)
+{
+  int64_t wall = now_wall_ms(p->app->now);
+  int left = TIDY_STOCK_MAX; /* one that fails at once is wanted again at once */
+  while(left-- && tidy_stock_one(p, who, model, wall)) {}
 }
 
 void tidy_end_all(struct app_pump *p)

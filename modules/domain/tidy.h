@@ -13,7 +13,7 @@ enum { TIDY_MAX = 512 };
 /* who: the lease (or a copy of its secrets) the turn ran on. response_id may be empty. then_delete: the chat goes too. */
 void tidy_stop(struct app_pump *p, const struct lease *who, struct str chat_id, struct str response_id, bool then_delete);
 void tidy_delete(struct app_pump *p, const struct lease *who, struct str chat_id); /* chat_id is not empty */
-void tidy_stock(struct app_pump *p, const struct lease *who, struct str model);    /* if the pool wants one */
+void tidy_stock(struct app_pump *p, const struct lease *who, struct str model);    /* as many as the pool wants */
 int tidy_running(struct app_pump *p);
 void tidy_end_all(struct app_pump *p); /* gives up what runs */
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/crypt.h"
+#include "domain/doctor.h"
 #include "domain/memwatch.h"
 #include "domain/relay.h"
 #include "domain/settings.h"
@@ -219,13 +220,22 @@ static void serve_begun(struct serve *s)
   notify_send(&s->manager, "READY=1\nSTATUS=serving");
 }
 
+/* 0, or the exit code. What else is written to makes its folder by itself, and fails by itself. */
+static int serve_cache(const struct config *c)
+{
+  if(c->cache_mode != CACHE_FILE || doctor_writable(c->cache_dir)) return 0;
+  fprintf(stderr, "qwen2api: CACHE_DIR=%s cannot be written\n", c->cache_dir);
+  return SERVE_CREATE;
+}
+
 static int serve_app(struct serve *s, struct config *config)
 {
   struct desk desk = { .app = NULL };
   struct app_parts parts = { .input = s->start->input, .restart = serve_wish, .restart_ctx = s };
   struct app *a = NULL;
   struct q_error e = Q_ERROR_NONE;
-  int code = serve_listen(s, config);
+  int code = serve_cache(config);
+  if(!code) code = serve_listen(s, config);
   struct gate_config gate = { .now = &now_real, .body_max = (size_t)config->body_limit_bytes,
                               .bodies_sum_max = (size_t)config->body_limit_bytes * 4, .max_connections = serve_connections(config, s->log),
                               .on_request = desk_request, .on_requests = desk_requests, .on_reject = desk_reject, .ctx = &desk };
