@@ -72,6 +72,20 @@ await test('api 9.5: after a restart a Last-Event-ID of before starts at the old
   const got = await events('/api/logs/stream', { 'last-event-id': '1-999999' }, (g) => g.length > 0);
   equal(got[0].seq, 1);
 });
+await test('api 9.8: the streams want the key in a header, not in the query and not in a cookie', async () => {
+  for (const path of ['/api/logs/stream', '/api/batchTasks/nobody/events']) {
+    for (const [query, headers] of [['', {}], [`?key=${KEY}`, {}], [`?api_key=${KEY}&token=${KEY}&authorization=Bearer%20${KEY}`, {}], ['', { cookie: `key=${KEY}; token=${KEY}` }]]) {
+      const r = await fetch(gw.base + path + query, { headers });
+      equal([r.status, (await r.json()).error.code], [401, 'missing_api_key'], path + query);
+    }
+    const user = await fetch(gw.base + path, { headers: { authorization: `Bearer ${USER_KEY}` } });
+    equal([user.status, user.headers.get('set-cookie')], [403, null]);
+    await user.text();
+  }
+  const stop = new AbortController(), good = await fetch(`${gw.base}/api/logs/stream`, { headers: { 'x-api-key': KEY }, signal: stop.signal });
+  equal([good.status, good.headers.get('set-cookie'), good.headers.get('x-accel-buffering')], [200, null, 'no']);
+  stop.abort();
+});
 await test('api 11.4: LOG_BODIES puts prompts and answers into the log, without it there are none', async () => {
   ok(!gw.log().includes('Hello again'), 'none by default');
   const open = await gateway(fake, { LOG_BODIES: 'true' });
