@@ -2,6 +2,7 @@
  *
  * modules/http/server.c alone is compiled beside it, because it includes civetweb's source. */
 #include "base/status.c"
+#include "base/build.c"
 #include "base/spare.c"
 #include "base/mem.c"
 #include "base/str.c"

@@ -15,7 +15,6 @@
 #include "http/routes.h"
 #include "main/serve.h"
 
-
 enum { EXIT_USAGE = 2, EXIT_DATA = 65, EXIT_TAKEN = 69, EXIT_CREATE = 73, EXIT_CONFIG = 78, COMMAND_FLAGS = 16 };
 
 struct command {
