@@ -158,6 +158,8 @@
 #include "http/h_account.c"
 #include "http/h_accounts.c"
 #include "http/h_tasks.c"
+#include "http/h_test.c"
+#include "http/h_explain.c"
 #include "http/h_settings.c"
 #include "http/h_doctor.c"
 #include "http/h_logs.c"

@@ -23,6 +23,7 @@ paragraphs() {
     upstream_interrupted empty_upstream_response upstream_challenge media_upload_failed media_failed tool_call_missing \
     invalid_json_output proxy_error no_account no_usable_account no_cli_account overloaded store_unavailable shutting_down \
     upstream_connect_timeout upstream_first_byte_timeout upstream_idle_timeout; do echo "api 12 $code"; done
+  echo 'api 9.1'
   i=1
   while [ $i -le 27 ]; do echo "D$i"; i=$((i + 1)); done
 }

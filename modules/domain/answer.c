@@ -17,7 +17,7 @@ static int64_t answer_now(const struct answer *a)
 void answer_init(struct answer *a, const struct answer_ops *ops, const struct answer_to *to, bool stream)
 {
   *a = (struct answer){ .ops = ops, .face = to->face, .app = to->face.app, .config = app_config(to->face.app), .stream = stream,
-                        .attempts = to->attempts, .committed = to->committed, .keep = to->keep, .chunked = to->chunked, .endpoint = to->endpoint };
+                        .attempts = to->attempts, .committed = to->committed, .whole_only = to->whole_only, .keep = to->keep, .chunked = to->chunked, .endpoint = to->endpoint };
   memcpy(a->key_id, to->key_id, sizeof a->key_id);
   str_copy(a->request_id, sizeof a->request_id, str_z(to->request_id));
 }
@@ -42,6 +42,8 @@ static struct answer_info answer_info_of(struct answer *a)
   a->ops->info(a, &i);
   i.attempts += a->attempts;
   if(i.attempts < 1) i.attempts = 1;
+  i.total_ms = answer_now(a) - a->begun_ms;
+  if(a->first_ms) i.first_ms = a->first_ms > a->begun_ms ? a->first_ms - a->begun_ms : 1;
   i.keep = a->keep = a->keep && client_keep_alive(a->client);
   return i;
 }
@@ -277,7 +279,7 @@ static void answer_start(struct client_taker *t, struct client *client)
   a->begun_ms = answer_now(a);
   if(a->endpoint) stats_begin(a->app->stats, a->endpoint, 1);
   if(a->stream) a->commit_ms = a->begun_ms + ANSWER_QUEUE_COMMIT_MS; /* until an account is found */
-  else if(a->config->json_heartbeat) a->commit_ms = a->begun_ms + ANSWER_JSON_COMMIT_MS;
+  else if(a->config->json_heartbeat && !a->whole_only) a->commit_ms = a->begun_ms + ANSWER_JSON_COMMIT_MS;
   if(a->committed) a->beat_ms = a->begun_ms + a->config->sse_heartbeat_ms;
   a->ops->start(a);
   answer_arm(a);

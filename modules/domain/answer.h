@@ -21,6 +21,7 @@ struct answer_info {
   const char *folded;      /* x-qwen2api-folded or NULL */
   const char *route;       /* x-qwen2api-route or NULL */
   int attempts;
+  int64_t first_ms, total_ms; /* since the answer began: the first thing the upstream told (0: nothing yet), now */
   bool keep;               /* the connection goes on afterwards */
   bool chunked;            /* else the end of the connection ends the body */
   bool stream;             /* an event stream, else JSON */
@@ -35,6 +36,7 @@ struct answer_face {
                 struct strbuf *b);
   struct app *app;
   bool anthropic;          /* theirs */
+  const struct account *about; /* that was asked for by its name, kept by the owner of the answer; else NULL */
 };
 
 /* Where an answer goes. */
@@ -43,6 +45,7 @@ struct answer_to {
   const char *request_id;
   int attempts;            /* made before, elsewhere */
   bool committed;          /* the HTTP head is out already */
+  bool whole_only;         /* never before its body (JSON_HEARTBEAT) */
   bool keep, chunked;      /* of the client's connection */
   const char *endpoint;    /* static; of the statistics */
   char key_id[KEYS_ID];
@@ -85,7 +88,7 @@ struct answer {
   char key_id[KEYS_ID];
   struct key_pass pass;
   bool noted;
-  bool keep, chunked, leased;
+  bool keep, chunked, leased, whole_only;
   size_t head_end, from;           /* the write under way: where its chunk head and its payload begin */
   int64_t commit_ms, beat_ms;      /* pump ms; 0: off */
   struct pump_timer timer;

@@ -54,6 +54,7 @@ struct chat {
   struct turn_want want;
   struct strbuf prompt, prompt_inline; /* JSON strings; of a video plain text */
   struct upload_set *files;
+  struct account *only;
   int64_t prompt_tokens;           /* estimate */
   int64_t estimate;                /* the same before the model's ratio */
 
@@ -84,6 +85,7 @@ static void chat_free(struct chat *c)
   }
   mem_free(c->video);
   upload_set_unref(c->files);
+  if(c->only) pool_unkeep(c->answer.app->pool, c->only);
   toolset_destroy(c->tools);
   arena_free(&c->arena);
   strbuf_free(&c->prompt);
@@ -259,6 +261,8 @@ enum q_status chat_new(struct chat **out, const struct chat_order *o, struct q_e
   c->whole_ops = o->whole;
   c->route = o->route;
   c->inline_images = o->inline_images;
+  c->want.only = c->only = o->only;
+  if(c->only) pool_keep(c->answer.app->pool, c->only);
   c->prompt = c->prompt_inline = STRBUF(CHAT_PROMPT_MAX);
   str_copy(c->model_id, sizeof c->model_id, str_z(o->pick->id));
   str_copy(c->shown_model, sizeof c->shown_model, o->shown_model);

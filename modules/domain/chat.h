@@ -29,6 +29,7 @@ struct chat_order {
   void *kept_ctx;
   struct str shown_model;          /* the name the client sent */
   const char *route;               /* static text for x-qwen2api-route, or NULL */
+  struct account *only;            /* nobody else is asked; the chat keeps it itself. NULL: any */
   struct answer_to to;
 };
 

@@ -323,6 +323,18 @@ enum q_status keys_admit(struct keys *k, const char id[KEYS_ID], const struct ke
   return st;
 }
 
+enum q_status keys_would_admit(struct keys *k, const char id[KEYS_ID], const struct keys_ask *ask, int64_t now_ms, struct q_error *e)
+{
+  pthread_mutex_lock(&k->lock);
+  keys_use_calendar(&k->calendar, now_ms);
+  struct keys_one *one = keys_by_id(k, str_z(id));
+  const char *why = one ? keys_why_not(one, now_ms) : NULL;
+  enum q_status st = !one ? Q_NOT_FOUND : why ? status_fail(e, Q_BAD_KEY, NULL, "This API key %s.", why)
+                                              : keys_use_check(&one->use, &one->facts.limits, &k->calendar, ask, now_ms, e);
+  pthread_mutex_unlock(&k->lock);
+  return st;
+}
+
 void keys_done(struct keys *k, struct key_pass *pass, int64_t tokens_in, int64_t tokens_out, int media, int64_t now_ms)
 {
   if(!pass->held) return;

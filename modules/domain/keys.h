@@ -40,6 +40,8 @@ struct key_pass { char id[KEYS_ID]; bool held; unsigned serial; int media; };
  * Q_KEY_QUOTA, Q_KEY_MODEL, Q_BAD_KEY (it was deleted just now) with *e; then *pass is none. */
 enum q_status keys_admit(struct keys *k, const char id[KEYS_ID], const struct keys_ask *ask, int64_t now_ms, struct key_pass *pass,
                          struct q_error *e) Q_MUST_USE;
+/* What keys_admit() would say; nothing is counted. Q_NOT_FOUND, Q_BAD_KEY: it has expired or is disabled. */
+enum q_status keys_would_admit(struct keys *k, const char id[KEYS_ID], const struct keys_ask *ask, int64_t now_ms, struct q_error *e);
 /* tokens of both directions; media: pictures and videos that came to be. A pass that is none is allowed. */
 void keys_done(struct keys *k, struct key_pass *pass, int64_t tokens_in, int64_t tokens_out, int media, int64_t now_ms);
 /* The same for work without a pass: what was begun before a restart. */

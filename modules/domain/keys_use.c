@@ -129,23 +129,28 @@ static void keys_use_add(struct keys_use *u, enum keys_count what, int64_t by)
   u->changed = true;
 }
 
+enum q_status keys_use_check(struct keys_use *u, const struct keys_limits *l, const struct keys_calendar *c, const struct keys_ask *ask,
+                             int64_t now_ms, struct q_error *e)
+{
+  keys_use_turn(u, c);
+  if(!keys_limits_allow(l, ask->asked, ask->resolved)) {
+    struct str shown = str_sub(ask->asked.n ? ask->asked : ask->resolved, 0, 80);
+    return status_fail(e, Q_KEY_MODEL, "model", "This API key may not use the model '%.*s'; ask the administrator.", STR_F(shown));
+  }
+  enum q_status st = keys_use_quotas(u, l, c, ask, now_ms, e);
+  if(!st) st = keys_use_minute(u, l, now_ms, e);
+  if(st || l->v[KEYS_INFLIGHT] == KEYS_NO_LIMIT || u->inflight < l->v[KEYS_INFLIGHT]) return st;
+  e->retry_after_s = KEYS_USE_BUSY_S;
+  return status_fail(e, Q_KEY_RATE, NULL, "This API key is limited to %lld requests at once. Wait until one of them is answered.",
+                     (long long)l->v[KEYS_INFLIGHT]);
+}
+
 enum q_status keys_use_admit(struct keys_use *u, const struct keys_limits *l, const struct keys_calendar *c, const struct keys_ask *ask,
                              int64_t now_ms, struct q_error *e)
 {
-  enum q_status st = Q_OK;
   keys_use_turn(u, c);
   if(!ask->again) {
-    if(!keys_limits_allow(l, ask->asked, ask->resolved)) {
-      struct str shown = str_sub(ask->asked.n ? ask->asked : ask->resolved, 0, 80);
-      return status_fail(e, Q_KEY_MODEL, "model", "This API key may not use the model '%.*s'; ask the administrator.", STR_F(shown));
-    }
-    st = keys_use_quotas(u, l, c, ask, now_ms, e);
-    if(!st) st = keys_use_minute(u, l, now_ms, e);
-    if(!st && l->v[KEYS_INFLIGHT] != KEYS_NO_LIMIT && u->inflight >= l->v[KEYS_INFLIGHT]) {
-      e->retry_after_s = KEYS_USE_BUSY_S;
-      st = status_fail(e, Q_KEY_RATE, NULL, "This API key is limited to %lld requests at once. Wait until one of them is answered.",
-                       (long long)l->v[KEYS_INFLIGHT]);
-    }
+    enum q_status st = keys_use_check(u, l, c, ask, now_ms, e);
     if(st) return st;
     keys_use_add(u, KEYS_CALLS, 1);
     if(u->minute) {

@@ -46,6 +46,9 @@ void keys_use_turn(struct keys_use *u, const struct keys_calendar *c); /* what i
 /* Q_OK: counted, and in flight until keys_use_done(). Q_KEY_MODEL, Q_KEY_QUOTA, Q_KEY_RATE with words and Retry-After. */
 enum q_status keys_use_admit(struct keys_use *u, const struct keys_limits *l, const struct keys_calendar *c, const struct keys_ask *ask,
                              int64_t now_ms, struct q_error *e) Q_MUST_USE;
+/* The same checks; nothing is counted. */
+enum q_status keys_use_check(struct keys_use *u, const struct keys_limits *l, const struct keys_calendar *c, const struct keys_ask *ask,
+                             int64_t now_ms, struct q_error *e) Q_MUST_USE;
 void keys_use_done(struct keys_use *u, const struct keys_calendar *c, int media_held, int64_t tokens, int media, int64_t now_ms);
 /* Others were let in elsewhere, a moment ago. */
 void keys_use_elsewhere(struct keys_use *u, int64_t calls, int64_t tokens, int64_t now_ms);

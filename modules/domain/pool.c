@@ -287,6 +287,7 @@ static void pool_view_count(struct pool_view *v, enum q_status why, int64_t unti
 /* Whether an account belongs to what is wanted, whatever its state. */
 static bool pool_entry_of(const struct account *a, const struct pool_want *w)
 {
+  if(w->only && w->only != a) return false;
   switch(w->plane) {
   case POOL_GRANT: return a->kind != ACCOUNT_API && account_has_grant(a);
   case POOL_API:
@@ -295,43 +296,36 @@ static bool pool_entry_of(const struct account *a, const struct pool_want *w)
   }
 }
 
-static bool pool_entry_fits(struct pool *p, struct pool_entry *e, const struct pool_want *w, int64_t now_ms, struct pool_view *v)
+/* Whether an account could be lent now: the one place that knows the rules, for choosing and for explaining. */
+static struct pool_verdict pool_judge(struct pool *p, struct account *a, const struct pool_want *w, int64_t now_ms)
 {
-  struct account *a = e->a;
-  int64_t until;
-  enum q_status why;
-  if(!pool_entry_of(e->a, w)) return false;
-  if(a->whole == ACCOUNT_DISABLED) {
-    v->off++;
-    return false;
-  }
-  v->seen++;
+  struct pool_verdict v = { .fit = POOL_RESTS };
+  if(!pool_entry_of(a, w)) return (struct pool_verdict){ .fit = POOL_ELSE };
+  if(a->whole == ACCOUNT_DISABLED) return (struct pool_verdict){ .fit = POOL_OFF };
   if(w->plane == POOL_GRANT && account_cli_today(a, now_ms) >= p->config.cli_daily) {
-    pool_view_count(v, Q_UP_QUOTA, now_local_midnight_ms(now_ms));
-    return false;
+    v.why = Q_UP_QUOTA;
+    v.until_ms = now_local_midnight_ms(now_ms);
+    return v;
   }
-  if(!account_usable(a, w->feature, now_ms, &until, &why) || (w->uploads && !account_usable(a, FEATURE_UPLOAD, now_ms, &until, &why))) {
-    pool_view_count(v, why, until);
-    return false;
-  }
-  struct pool_egress *way = pool_egress_of(p, a->proxy);
-  if(way && way->rest_until_ms > now_ms) {
-    pool_view_count(v, Q_UP_CHALLENGE, way->rest_until_ms);
-    return false;
-  }
+  if(!account_usable(a, w->feature, now_ms, &v.until_ms, &v.why) || (w->uploads && !account_usable(a, FEATURE_UPLOAD, now_ms, &v.until_ms, &v.why))) return v;
+  const struct pool_egress *way = pool_egress_of(p, a->proxy);
+  if(way && way->rest_until_ms > now_ms) return (struct pool_verdict){ POOL_WAY_RESTS, Q_UP_CHALLENGE, way->rest_until_ms, 0 };
   int most = a->max_inflight ? a->max_inflight : p->config.max_inflight;
-  if(a->inflight >= (a->cap && a->cap < most ? a->cap : most)) {
-    v->busy = true;
-    return false;
-  }
-  if(p->config.min_gap_ms && a->last_start_ms && now_ms - a->last_start_ms < p->config.min_gap_ms &&
-     now_ms >= a->last_start_ms) {
-    int64_t end = a->last_start_ms + p->config.min_gap_ms;
-    v->busy = true;
-    if(!v->gap_ms || end < v->gap_ms) v->gap_ms = end;
-    return false;
-  }
-  return true;
+  if(a->cap && a->cap < most) most = a->cap;
+  if(a->inflight >= most) return (struct pool_verdict){ .fit = POOL_FULL, .most = most };
+  bool gap = p->config.min_gap_ms && a->last_start_ms && now_ms - a->last_start_ms < p->config.min_gap_ms && now_ms >= a->last_start_ms;
+  return (struct pool_verdict){ .fit = gap ? POOL_GAP : POOL_FITS, .until_ms = gap ? a->last_start_ms + p->config.min_gap_ms : 0 };
+}
+
+static bool pool_entry_fits(struct pool *p, struct pool_entry *e, const struct pool_want *w, int64_t now_ms, struct pool_view *view)
+{
+  struct pool_verdict v = pool_judge(p, e->a, w, now_ms);
+  view->off += v.fit == POOL_OFF;
+  view->seen += v.fit != POOL_OFF && v.fit != POOL_ELSE;
+  view->busy |= v.fit == POOL_FULL || v.fit == POOL_GAP;
+  if(v.fit == POOL_RESTS || v.fit == POOL_WAY_RESTS) pool_view_count(view, v.why, v.until_ms);
+  if(v.fit == POOL_GAP && (!view->gap_ms || v.until_ms < view->gap_ms)) view->gap_ms = v.until_ms;
+  return v.fit == POOL_FITS;
 }
 
 static struct pool_entry *pool_choose(struct pool *p, const struct pool_want *w, int64_t now_ms, struct pool_view *v)
@@ -410,6 +404,12 @@ static enum q_status pool_why_not(struct pool *p, const struct pool_view *v, enu
   return st;
 }
 
+/* When somebody may be had who cannot be had now; 0: only when a turn ends, or never. */
+static int64_t pool_soonest(const struct pool_view *v)
+{
+  return v->gap_ms && (!v->return_ms || v->gap_ms < v->return_ms) ? v->gap_ms : v->return_ms;
+}
+
 static void pool_enqueue(struct pool *p, struct pool_waiter *w)
 {
   w->next = NULL;
@@ -471,7 +471,7 @@ enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms
     if(patience_ms <= 0 || p->waiting >= p->config.queue_max)
       st = status_fail(e, Q_OVERLOADED, NULL, "All accounts are busy and %d requests wait already. Try again later.",
                        p->waiting);
-    else *return_ms = v.gap_ms;
+    else *return_ms = pool_soonest(&v);
   } else if(v.return_ms && v.return_ms <= now_ms + patience_ms && p->waiting < p->config.queue_max) {
     *return_ms = v.return_ms;
   } else {
@@ -482,14 +482,13 @@ enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms
   return st;
 }
 
-enum q_status pool_reason(struct pool *p, enum feature f, int64_t now_ms, struct q_error *e)
+enum q_status pool_reason(struct pool *p, const struct pool_want *w, int64_t now_ms, struct q_error *e)
 {
   struct pool_view v;
-  struct pool_want w = { .feature = f };
   pthread_mutex_lock(&p->lock);
-  struct pool_entry *chosen = pool_choose(p, &w, now_ms, &v);
+  struct pool_entry *chosen = pool_choose(p, w, now_ms, &v);
   if(chosen) v.busy = true;
-  enum q_status st = pool_why_not(p, &v, f, now_ms, e);
+  enum q_status st = pool_why_not(p, &v, w->feature, now_ms, e);
   pthread_mutex_unlock(&p->lock);
   return st;
 }
@@ -514,7 +513,7 @@ static void pool_grant(struct pool *p, int64_t now_ms)
     if(none[queue]) continue;
     struct pool_entry *e = pool_choose(p, &w->want, now_ms, &v);
     if(!e) {
-      none[queue] = w->want.avoid_n == 0 && !w->want.uploads && w->want.plane == POOL_WEB;
+      none[queue] = w->want.avoid_n == 0 && !w->want.uploads && !w->want.only && w->want.plane == POOL_WEB;
       continue;
     }
     pool_dequeue(p, w);
@@ -911,6 +910,24 @@ struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms)
   }
   pthread_mutex_unlock(&p->lock);
   return c;
+}
+
+void pool_explain(struct pool *p, const struct pool_want *w, int64_t now_ms, struct pool_outlook *out,
+                  void (*fn)(void *ctx, const struct account *a, const struct pool_verdict *v), void *ctx)
+{
+  struct pool_view v;
+  pthread_mutex_lock(&p->lock);
+  const struct pool_model *m = w->plane == POOL_WEB ? pool_model_of(p, w->model) : NULL;
+  struct pool_entry *e = pool_choose(p, w, now_ms, &v);
+  *out = (struct pool_outlook){ .chosen = e ? e->a : NULL, .busy = v.busy, .waiting = p->waiting,
+                                .model_rest_ms = m && m->rest_until_ms > now_ms ? m->rest_until_ms : 0 };
+  out->line = e && pool_overtakes(p, w, now_ms);
+  if(!e) out->return_ms = pool_soonest(&v);
+  for(int i = 0; i < p->n; i++) {
+    struct pool_verdict verdict = pool_judge(p, p->entries[i]->a, w, now_ms);
+    fn(ctx, p->entries[i]->a, &verdict);
+  }
+  pthread_mutex_unlock(&p->lock);
 }
 
 void pool_each(struct pool *p, void (*fn)(void *ctx, struct account *a), void *ctx)

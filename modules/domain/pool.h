@@ -56,6 +56,7 @@ struct pool_want {
   bool uploads;        /* it must be able to take files, too */
   struct str model;
   struct account *prefer; /* serves if it can just now; kept by the caller (pool_keep); NULL: any */
+  const struct account *only; /* nobody else will do; kept by the caller; NULL: any */
   const struct account *avoid[POOL_AVOID_MAX]; /* tried already; used again only if avoid_hard is false and no other is */
   int avoid_n;
   bool avoid_hard;
@@ -89,8 +90,8 @@ enum q_status pool_remove(struct pool *p, struct str name, int64_t now_ms);
 /* Calls fn with the account of a name, the lock held, then gives what that freed to who waits. fn must not block. Q_NOT_FOUND. */
 enum q_status pool_with(struct pool *p, struct str name, int64_t now_ms, void (*fn)(void *ctx, struct account *a), void *ctx);
 
-/* Q_OK: w->lease is filled. Q_AGAIN: in line; *return_ms is when the earliest account returns if none is just busy,
- * else 0; w->granted comes, or pool_leave() takes it out. Otherwise (nobody can serve before now_ms + patience_ms, or
+/* Q_OK: w->lease is filled. Q_AGAIN: in line; *return_ms is when the earliest account returns or may begin another turn,
+ * 0: when a turn ends; w->granted comes, or pool_leave() takes it out. Otherwise (nobody can serve before now_ms + patience_ms, or
  * the line is full) the status and *e tell why, with retry_after_s. */
 enum q_status pool_acquire(struct pool *p, struct pool_waiter *w, int64_t now_ms, int64_t patience_ms,
                            int64_t *return_ms, struct q_error *e) Q_MUST_USE;
@@ -99,7 +100,7 @@ bool pool_leave(struct pool *p, struct pool_waiter *w);
 /* Time has passed: gives what has returned to who waits. */
 void pool_poll(struct pool *p, int64_t now_ms);
 /* Why nobody serves, as the client is told when its patience ends. */
-enum q_status pool_reason(struct pool *p, enum feature f, int64_t now_ms, struct q_error *e);
+enum q_status pool_reason(struct pool *p, const struct pool_want *w, int64_t now_ms, struct q_error *e);
 
 /* Gives a lease back and books how the turn ended. Q_CLIENT_GONE and all that is not the upstream's doing books
  * nothing. LEASE_NONE is allowed. */
@@ -163,6 +164,21 @@ struct pool_counts { int total, usable, by_state[ACCOUNT_STATE_COUNT], leased, w
 struct pool_offer { int configured, usable; };
 struct pool_offer pool_offer(struct pool *p, const struct pool_want *w, int64_t now_ms);
 struct pool_counts pool_count(struct pool *p, enum feature f, int64_t now_ms);
+/* What stands between an account and a want. ELSE: it is none of those that are asked. until_ms: the end, 0: not known, or none. */
+enum pool_fit { POOL_FITS, POOL_ELSE, POOL_OFF, POOL_RESTS, POOL_WAY_RESTS, POOL_FULL, POOL_GAP };
+struct pool_verdict { enum pool_fit fit; enum q_status why; int64_t until_ms; int most; }; /* most: POOL_FULL: turns at once */
+/* What pool_acquire() would do with a want at this moment. */
+struct pool_outlook {
+  struct account *chosen;   /* who would serve; NULL: nobody now. To be looked at inside fn only */
+  bool line;                /* others wait for the same and come first */
+  bool busy;                /* somebody could serve, but for turns that run or have just begun */
+  int64_t return_ms;        /* earliest return of somebody, 0: none by waiting, or not known */
+  int64_t model_rest_ms;    /* the model rests for all accounts until then; 0: it does not */
+  int waiting;
+};
+/* Fills *out, then calls fn for each account, the lock held all the while. */
+void pool_explain(struct pool *p, const struct pool_want *w, int64_t now_ms, struct pool_outlook *out,
+                  void (*fn)(void *ctx, const struct account *a, const struct pool_verdict *v), void *ctx);
 /* The same with an account that is kept. */
 void pool_read(struct pool *p, struct account *a, void (*fn)(void *ctx, struct account *a), void *ctx);
 /* Ends the rest of the way out that an account uses, so that what is left to say of it is its own. */

@@ -39,6 +39,7 @@ struct relay {
   void (*kept)(void *ctx, const struct out *o);
   void *kept_ctx;
   bool base64, then_web;
+  struct account *only;
   enum pool_plane routes[POOL_PLANES];
   int route, route_n;
 
@@ -96,6 +97,7 @@ static void relay_free(struct relay *r)
 {
   if(r->kept) r->kept(r->kept_ctx, NULL);
   retell_destroy(r->retell);
+  if(r->only) pool_unkeep(r->answer.app->pool, r->only);
   relay_req_free(&r->req);
   relay_out_free(&r->out);
   strbuf_free(&r->embeddings);
@@ -118,6 +120,8 @@ enum q_status relay_new(struct relay **out, const struct relay_order *o, struct 
   r->kind = o->kind;
   r->base64 = o->base64;
   r->then_web = o->then_web;
+  r->only = o->only;
+  if(r->only) pool_keep(pool, r->only);
   r->body = STRBUF(RELAY_BODY_MAX);
   r->retell = o->retell;
   r->kept = o->kept;
@@ -135,6 +139,7 @@ enum q_status relay_new(struct relay **out, const struct relay_order *o, struct 
   for(int plane = r->kind == RELAY_CLI ? POOL_GRANT : POOL_API; plane <= POOL_API; plane++) {
     struct pool_want w = relay_route_want(r->kind, (enum pool_plane)plane, STR_NONE);
     w.listed = false;
+    w.only = r->only;
     if(pool_offer(pool, &w, relay_wall(r)).configured) r->routes[r->route_n++] = (enum pool_plane)plane;
   }
   *out = r;
@@ -611,6 +616,13 @@ static void relay_remember(struct relay *r, const struct relay_err *err)
   if(!r->best.st || relay_route_rank(err->st) >= relay_route_rank(r->best.st)) r->best = *err;
 }
 
+/* Of a test the account's own trouble is told, not that of the route. */
+static void relay_describe(const struct relay *r, const struct relay_err *err, struct q_error *e)
+{
+  if(r->only) cure_describe(e, err->st, err->words, err->wait_s, false);
+  else relay_route_describe(r->answer.app, r->kind, err, e);
+}
+
 /* No account of ours serves: the web chat does, or the client is told. */
 static void relay_elsewhere(struct relay *r)
 {
@@ -629,7 +641,7 @@ static void relay_elsewhere(struct relay *r)
     return;
   }
   if(!r->best.st) r->best.st = Q_NO_CLI;
-  relay_route_describe(r->answer.app, r->kind, &r->best, &e);
+  relay_describe(r, &r->best, &e);
   relay_tell(r, &r->best, &e);
 }
 
@@ -653,6 +665,7 @@ static void relay_wanted(struct relay *r)
   memcpy(fresh.avoid, w->avoid, sizeof fresh.avoid);
   fresh.avoid_n = w->avoid_n;
   fresh.avoid_hard = w->avoid_hard;
+  fresh.only = r->only;
   *w = fresh;
   r->waiter.granted = relay_grant;
 }
@@ -677,6 +690,7 @@ static void relay_seek(struct relay *r)
     }
     r->state = RELAY_RESTING;
     struct relay_err err = { .st = st, .wait_s = e.retry_after_s };
+    if(r->only) str_copy(err.words, sizeof err.words, str_z(e.msg));
     if(!r->waiter.want.avoid_n) relay_remember(r, &err); /* else the attempts have told why */
   }
   relay_elsewhere(r);
@@ -734,12 +748,13 @@ static void relay_trouble(struct relay *r, const struct relay_err *seen)
     else relay_renew(r);
     return;
   }
+  if(r->only) cure = CURE_NONE; /* there is no other, and this one is not pressed */
   relay_remember(r, &err);
   if(r->lease_busy) relay_avoid(r);
   enum q_status how = err.st == Q_UP_AUTH && r->lease.plane == POOL_GRANT ? Q_NO_CLI : err.st;
   relay_release(r, how, err.words, err.wait_s);
   if(cure == CURE_NONE) {
-    relay_route_describe(r->answer.app, r->kind, &err, &e);
+    relay_describe(r, &err, &e);
     relay_tell(r, &err, &e);
     return;
   }

@@ -34,6 +34,7 @@ struct relay_order {
   void (*kept)(void *ctx, const struct out *o); /* (pump) as in chat.h, of the writers; NULL: nobody wants to know */
   void *kept_ctx;
   bool then_web;             /* the request may be given back for a web chat */
+  struct account *only;      /* nobody else is asked; the relay keeps it itself. NULL: any */
   struct answer_to to;
 };
 /* Takes over req, embeddings and retell in any case; kept is called only if it succeeds. */

@@ -387,6 +387,7 @@ static enum cure turn_choose(struct turn *t, enum q_status st)
   if(cure == CURE_ACCOUNT || cure == CURE_LATER) {
     if(t->config->chat_retry_count == 0) cure = CURE_NONE;
     if(st == Q_UP_CHALLENGE && ++t->challenges > 1) cure = CURE_NONE;
+    if(t->want.only) cure = CURE_NONE; /* there is no other, and this one is not pressed */
   }
   if(cure == CURE_ACCOUNT && ++t->account_tries > TURN_ACCOUNTS_MAX) cure = CURE_NONE;
   if(cure == CURE_LATER && ++t->retries > t->config->chat_retry_count) cure = CURE_NONE;
@@ -437,7 +438,7 @@ static void turn_when(struct turn *t, struct q_error *e)
 {
   struct q_error why = Q_ERROR_NONE;
   if(e->retry_after_s || status_row(e->st)->http != 429) return;
-  pool_reason(turn_app(t)->pool, t->waiter.want.feature, turn_wall(t), &why);
+  pool_reason(turn_app(t)->pool, &t->waiter.want, turn_wall(t), &why);
   e->retry_after_s = why.retry_after_s;
 }
 
@@ -529,7 +530,7 @@ static void turn_waited(struct turn *t)
   struct q_error e = Q_ERROR_NONE;
   if(!pool_leave(turn_app(t)->pool, &t->waiter)) return; /* granted at the last moment */
   t->state = TURN_RESTING;
-  pool_reason(turn_app(t)->pool, t->waiter.want.feature, turn_wall(t), &e);
+  pool_reason(turn_app(t)->pool, &t->waiter.want, turn_wall(t), &e);
   turn_fail(t, t->best.st ? &t->best : &e);
 }
 
@@ -575,6 +576,7 @@ void turn_start(struct turn *t)
   t->waiter.want.feature = turn_feature(t->want.kind);
   t->waiter.want.model = t->want.model;
   t->waiter.want.uploads = t->want.files != NULL;
+  t->waiter.want.only = t->want.only;
   if(t->want.files) {
     upload_prefers(t->want.files, held);
     t->prefer = held[0] ? pool_keep_named(turn_app(t)->pool, held) : NULL;

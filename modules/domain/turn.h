@@ -48,6 +48,7 @@ struct turn_want {
   struct str prompt_inline; /* instead of it when the document conversation.txt cannot go up; empty: there is none */
   const char *size;         /* of a picture or video, NULL: not told */
   struct upload_set *files; /* NULL: none */
+  const struct account *only; /* nobody else is asked; kept by the owner. NULL: any */
   const char *request_id;
 };
 

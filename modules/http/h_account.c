@@ -70,7 +70,7 @@ static void h_account_text(struct strbuf *b, const char *name, struct str text)
   else strbuf_lit(b, "null");
 }
 
-static const char *h_account_reason(enum q_status why)
+const char *h_account_reason(enum q_status why)
 {
   switch(why) {
   case Q_UP_QUOTA:

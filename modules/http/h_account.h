@@ -16,6 +16,8 @@ void h_account_day_read(struct h_account_day *d, struct app *a);
 void h_account_day_free(struct h_account_day *d);
 int64_t h_account_calls(void *day, const char *id); /* for roster_query.calls */
 
+/* A rest's reason in a word: "daily_quota". */
+const char *h_account_reason(enum q_status why);
 /* The account object (api 9.1). */
 void h_account_write(const struct config *c, const struct h_account_day *d, const struct roster_view *v, struct strbuf *b);
 /* Answers with the account object of a name, or with 404. */

@@ -76,6 +76,8 @@ static const struct route routes_table[] = {
   { "POST", "/api/setAccountEnabled",   WHO_ADMIN, 1024 * 1024, h_accounts_enable, NULL },
   { "POST", "/api/clearCooldown",       WHO_ADMIN, 64 * 1024, h_accounts_clear, NULL },
   { "POST", "/api/refreshAccount",      WHO_ADMIN, 64 * 1024, h_accounts_refresh, NULL },
+  { "POST", "/api/testAccount",         WHO_ADMIN, 64 * 1024, h_accounts_test, NULL },
+  { "GET",  "/api/explain",             WHO_ADMIN, 0, h_explain, NULL },
   { "POST", "/api/refreshAllAccounts",  WHO_ADMIN, 64 * 1024, h_tasks_refresh, NULL },
   { "POST", "/api/forceRefreshAllAccounts", WHO_ADMIN, 64 * 1024, h_tasks_refresh_all, NULL },
   { "POST", "/api/setAccounts",         WHO_ADMIN, 32 * 1024 * 1024, h_tasks_new, NULL },

@@ -239,6 +239,29 @@ static struct account *account_no(int no)
   return f.a;
 }
 
+/* What pool_explain() says of every account at this moment, against the model; and whom it would choose. */
+struct saying { const struct guest *t; struct pool_outlook seen; int n, fits; const struct account *chosen; };
+
+static void said(void *ctx, const struct account *a, const struct pool_verdict *v)
+{
+  struct saying *s = ctx;
+  int i = number_of(a);
+  const struct known *m = &sim.m[i];
+  bool can = may_serve(i, s->t);
+  s->n++;
+  s->fits += v->fit == POOL_FITS;
+  if((v->fit == POOL_FITS) != can) T_FAIL("account %d is said to %s", i, can ? "be unable, and is able" : "be able, and is not");
+  if((v->fit == POOL_OFF) != (m->whole == ACCOUNT_DISABLED)) T_FAIL("account %d is said to be switched %s", i, v->fit == POOL_OFF ? "off" : "on");
+  if(v->until_ms && v->until_ms <= sim.now) T_FAIL("account %d is said to return in the past", i);
+  if(v->fit == POOL_RESTS && m->whole == ACCOUNT_ACTIVE) {
+    int64_t until = m->rest[features[s->t->line]];
+    if(until <= sim.now && s->t->w.want.uploads) until = m->rest[FEATURE_UPLOAD];
+    if(v->until_ms != until) T_FAIL("account %d rests until %lld, said is %lld", i, (long long)until, (long long)v->until_ms);
+  }
+  if(v->fit == POOL_FULL && m->inflight < v->most) T_FAIL("account %d is said to be full with %d of %d", i, m->inflight, v->most);
+  if(a == s->seen.chosen) s->chosen = a;
+}
+
 static void arrive(void)
 {
   struct guest *t = NULL;
@@ -255,7 +278,17 @@ static void arrive(void)
   bool line = false; /* somebody is before it */
   for(int k = 0; k < SLOTS; k++) line |= sim.turns[k].state == WAITING && sim.turns[k].line == t->line && could_be_served(&sim.turns[k]);
   bool can = could_be_served(t);
+  struct saying s = { .t = t };
+  pool_explain(sim.app.pool, &t->w.want, sim.now, &s.seen, said, &s);
+  CHECK_INT(s.n, ACCOUNTS);
+  if(s.seen.line != (line && s.seen.chosen != NULL)) T_FAIL("turn %ld: said that %s before it", t->no, line ? "nobody is" : "somebody is");
+  if((s.fits > 0) < (s.seen.chosen != NULL)) T_FAIL("somebody is chosen who does not fit");
   enum q_status st = pool_acquire(sim.app.pool, &t->w, sim.now, patience, &return_ms, &e);
+  bool lent = s.chosen && !s.seen.line;
+  if(lent != (st == Q_OK) || (lent && t->w.lease.account != s.chosen)) T_FAIL("turn %ld: said that %s serves, and it is %s", t->no, s.chosen ? s.chosen->email : "nobody",
+                                                                              st ? "nobody" : t->w.lease.account->email);
+  if(st == Q_AGAIN && !s.chosen && return_ms && s.seen.return_ms != return_ms) T_FAIL("turn %ld: said to wait until %lld, waits until %lld", t->no,
+                                                                                     (long long)s.seen.return_ms, (long long)return_ms);
   if(st == Q_OK) {
     if(line) T_FAIL("turn %ld was served before those who wait for the same", t->no);
     taken(t);
