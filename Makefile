@@ -5,7 +5,13 @@ COMMA   := ,
 B       := build
 DEPS    := $(B)/deps
 ARCH    := $(shell uname -m)
-MUSL    := $(ARCH)-linux-musl
+# The C library of this machine, and that which the static binary is for; where the latter is built: tools/release.sh sets these and
+# MUSL_AT, MUSL_TOOLS, MUSL_FLAGS for other machines.
+MUSL_HERE := $(patsubst armv7l-%,arm-%eabihf,$(ARCH)-linux-musl)
+MUSL    := $(MUSL_HERE)
+M       := $(B)/musl
+G       := $(B)/gen
+BIN     := $(B)/qwen2api
 CC_HOST ?= gcc
 CLANG   ?= clang
 
@@ -13,8 +19,10 @@ CLANG   ?= clang
 MODULES := $(sort $(wildcard modules/*/*.c))
 HEADERS := $(sort $(wildcard modules/*/*.h))
 ALONE   := $(filter-out modules/http/server.c,$(MODULES))
-GEN     := $(B)/gen/roots.inc $(B)/gen/assets.inc $(B)/gen/notices.inc
-INC     := -Imodules -I$(B)/gen -isystem $(DEPS)/bearssl/inc -isystem $(DEPS)/zlib -isystem $(DEPS)/lmdb/libraries/liblmdb -isystem $(DEPS)/hiredis
+GEN     := $(G)/roots.inc $(G)/assets.inc $(G)/notices.inc
+INC     := -Imodules -I$(G) -isystem $(DEPS)/bearssl/inc -isystem $(DEPS)/zlib -isystem $(DEPS)/lmdb/libraries/liblmdb -isystem $(DEPS)/hiredis
+# The time of a build is told from outside, or by a source archive, so that the same sources give the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell cat deps/epoch 2>/dev/null)
 DEFS    := -D_GNU_SOURCE -DQ2A_VERSION='"$(VERSION)"' $(if $(SOURCE_DATE_EPOCH),-DQ2A_BUILD_EPOCH=$(SOURCE_DATE_EPOCH))
 WARN    := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
 STD     := -std=gnu11
@@ -35,20 +43,22 @@ THIRD_C   := $(BEARSSL_C) $(ZLIB_C) $(LMDB_C) $(REDIS_C)
 THIRD_F   := -w -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -I$(DEPS)/bearssl/inc -I$(DEPS)/bearssl/src \
   -I$(DEPS)/zlib -I$(DEPS)/lmdb/libraries/liblmdb -DHAVE_UNISTD_H -DMDB_USE_ROBUST=0
 
-MUSL_SPECS := $(B)/musl-pie.specs
-CC_MUSL    := gcc -specs=$(MUSL_SPECS)
+MUSL_AT    := /usr
+MUSL_TOOLS :=
+MUSL_SPECS := $(M)/pie.specs
+CC_MUSL    := $(MUSL_TOOLS)gcc $(MUSL_FLAGS) -specs=$(MUSL_SPECS)
 HARDEN     := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 LINK_MUSL  := -static -pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now -Wl,-z,text -Wl,--no-dynamic-linker -Wl,--build-id=none -s
 
-.PHONY: all ui run demo check test torture bench fuzz lint tsan clean help deps setup-run setup-test setup-bench clang-check release dev
+.PHONY: all ui run demo check test torture bench fuzz lint tsan clean help deps setup-run setup-test setup-bench setup-release clang-check release container dev
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: deps ; @$(MAKE) --no-print-directory $(B)/qwen2api
 help:
-	@echo "make run | demo | check | test | torture | bench | fuzz | lint | tsan | release | clean"
+	@echo "make run | demo | check | test | torture | bench | fuzz | lint | tsan | container | release | clean"
 
-setup-run setup-test setup-bench: setup-%: ; @tools/setup.sh $*
+setup-run setup-test setup-bench setup-release: setup-%: ; @tools/setup.sh $*
 run: setup-run all ; $(B)/qwen2api
 demo: setup-run all ; @$(MAKE) --no-print-directory $(B)/fakeqwen && tests/demo.sh
 
@@ -57,23 +67,24 @@ $(DEPS)/.ready: tools/deps.lock tools/deps.sh
 	@tools/deps.sh && touch $@
 
 # civetweb includes these by name; modules/http/server.c defines what they are to hold.
-INL := $(B)/gen/external_mg_cry_internal_impl.inl $(B)/gen/external_log_access.inl
+INL := $(G)/external_mg_cry_internal_impl.inl $(G)/external_log_access.inl
 $(INL): ; @mkdir -p $(@D) && touch $@
 
 # ---- the static binary ----
 $(MUSL_SPECS): Makefile
-	@mkdir -p $(B)
-	@sed -e 's#\(/[^ ]*/\)Scrt1.o#\1rcrt1.o#' -e 's#^-dynamic-linker [^ ]* -nostdlib.*#-nostdlib -static -pie --no-dynamic-linker#' /usr/lib/$(MUSL)/musl-gcc.specs > $@
+	@mkdir -p $(@D)
+	@sed -e 's#\(/[^ ]*/\)Scrt1.o#\1rcrt1.o#' -e 's#^-dynamic-linker [^ ]* -nostdlib.*#-nostdlib -static -pie --no-dynamic-linker#' \
+	  -e 's#/usr/\([a-z]*\)/$(MUSL_HERE)#$(MUSL_AT)/\1/$(MUSL)#g' /usr/lib/$(MUSL_HERE)/musl-gcc.specs > $@
 
-$(B)/musl/%.o: $(DEPS)/%.c $(MUSL_SPECS)
+$(M)/%.o: $(DEPS)/%.c $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -DNDEBUG $(HARDEN) $(REPRO) $(THIRD_F) $(DEP) -c $< -o $@
-$(B)/musl/libthird.a: $(addprefix $(B)/musl/,$(THIRD_C:.c=.o)) tools/deps.lock
-	@rm -f $@ && ar rcsD $@ $(filter %.o,$^)
-$(B)/musl/server.o: modules/http/server.c $(INL) $(MUSL_SPECS)
+$(M)/libthird.a: $(addprefix $(M)/,$(THIRD_C:.c=.o)) tools/deps.lock
+	@rm -f $@ && $(MUSL_TOOLS)ar rcsD $@ $(filter %.o,$^)
+$(M)/server.o: modules/http/server.c $(INL) $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -Os -w $(HARDEN) $(REPRO) $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
-$(B)/musl/unit.o: qwen2api.c $(GEN) $(MUSL_SPECS)
+$(M)/unit.o: qwen2api.c $(GEN) $(MUSL_SPECS)
 	@mkdir -p $(@D) && $(CC_MUSL) $(STD) -O2 -DNDEBUG $(WARN) $(HARDEN) $(REPRO) $(DEFS) $(INC) $(DEP) -c $< -o $@
-$(B)/qwen2api: $(B)/musl/unit.o $(B)/musl/server.o $(B)/musl/libthird.a
+$(BIN): $(M)/unit.o $(M)/server.o $(M)/libthird.a
 	@$(CC_MUSL) $(LINK_MUSL) -o $@ $^ -lpthread && ls -l $@ | awk '{ print "$@: " $$5 " bytes" }'
 
 # ---- generated code: the tools run on the host ----
@@ -83,8 +94,9 @@ $(B)/host/libthird.a: $(addprefix $(B)/host/,$(THIRD_C:.c=.o)) tools/deps.lock
 	@rm -f $@ && ar rcsD $@ $(filter %.o,$^)
 $(B)/tools/%: tools/%.c $(B)/host/libthird.a
 	@mkdir -p $(@D) && $(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE $(INC) $< $(B)/host/libthird.a -o $@
-CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
-$(B)/gen/roots.inc: $(B)/tools/mkroots $(CA_BUNDLE)
+# A source archive brings the trust anchors of its release.
+CA_BUNDLE ?= $(or $(wildcard deps/anchors.pem),/etc/ssl/certs/ca-certificates.crt)
+$(G)/roots.inc: $(B)/tools/mkroots $(CA_BUNDLE)
 	@mkdir -p $(@D) && $< $(CA_BUNDLE) > $@
 # The pages: built with Node into build/ui; a source archive brings them in ui/, and then no Node is needed.
 UI        := $(if $(wildcard ui/index.html),ui,$(B)/ui)
@@ -93,10 +105,10 @@ ui: $(UI)/index.html
 $(B)/ui/index.html: $(UI_SOURCE)
 	@mkdir -p $(B)/uisrc && rm -rf $(B)/uisrc/src $(B)/uisrc/public && cp -R assets/. $(B)/uisrc/
 	@cd $(B)/uisrc && { cmp -s package-lock.json .installed || npm ci --no-audit --no-fund --loglevel=error; } && cp package-lock.json .installed \
-	  && UI_OUT=../ui node node_modules/vite/bin/vite.js build --logLevel warn && touch ../ui/index.html
-$(B)/gen/assets.inc: $(B)/tools/mkassets $(UI)/index.html
+	  && UI_OUT=../ui UI_PARTS=../ui.parts node node_modules/vite/bin/vite.js build --logLevel warn && touch ../ui/index.html
+$(G)/assets.inc: $(B)/tools/mkassets $(UI)/index.html
 	@mkdir -p $(@D) && $< $(UI) > $@
-$(B)/gen/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt assets/notices.txt
+$(G)/notices.inc: $(B)/tools/mknotices LICENSE tools/notices.txt assets/notices.txt
 	@mkdir -p $(@D) && $< LICENSE tools/notices.txt $(DEPS)/civetweb/LICENSE.md $(DEPS)/bearssl/LICENSE.txt \
 	  $(DEPS)/lmdb/libraries/liblmdb/LICENSE $(DEPS)/zlib/LICENSE $(DEPS)/hiredis/COPYING assets/notices.txt > $@
 $(B)/fakeqwen: tools/fakeqwen.c $(wildcard tools/fake/*.c) $(B)/host/libthird.a
@@ -184,8 +196,13 @@ fuzz: setup-test deps $(GEN)
 	  $(B)/fuzz/$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus/$$n $$(ls -d tests/fuzz/corpus/$$n 2>/dev/null) || exit 1; done
 	@echo "fuzzing found nothing"
 
-release: all
-	@mkdir -p $(B)/release && cp $(B)/qwen2api $(B)/release/qwen2api-$(VERSION)-$(ARCH) && cd $(B)/release && sha256sum qwen2api-$(VERSION)-$(ARCH) | tee SHA256SUMS
+# What a container is built from: build/container is a whole build context, and a Hugging Face Space.
+container: all
+	@rm -rf $(B)/container && mkdir -p $(B)/container && cp -R tools/container/app tools/container/Dockerfile tools/container/docker-compose*.yml $(BIN) $(B)/container/
+	@cp tools/container/spaces.md $(B)/container/README.md
+	@echo "$(B)/container is ready. There: docker compose up -d --build, or docker build -t qwen2api ."
+release: setup-release deps
+	@tools/release.sh $(VERSION) && $(MAKE) --no-print-directory all $(B)/fakeqwen && SUITE_SECONDS=1200 tests/run.sh $(B)/results.release tests/release/release.mjs
 dev: deps ; @$(MAKE) --no-print-directory $(B)/check/libq2a.a
 clean: ; rm -rf $(B)
 

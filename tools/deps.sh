@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings the pinned third-party sources to build/deps/<part>. Each archive is taken from DEPS_DIR if that is set, else
-# from the package archive that this machine's own apt is set up for; its SHA-256 must be the one in tools/deps.lock.
+# Brings the pinned third-party sources to build/deps/<part>. Each archive is taken from DEPS_DIR if that is set, else from deps/,
+# which a source archive brings along, else from the package archive that this machine's own apt is set up for; its SHA-256 must be the one in tools/deps.lock.
 # A part may have several lines there: the first that can be had is used.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,7 +24,9 @@ download() { # address file
 fetch() { # file sha folder -> archive in place, or failure
   dest=$out/archives/$1
   if sum_ok "$dest" "$2"; then return 0; fi
-  if [ -n "${DEPS_DIR:-}" ] && sum_ok "$DEPS_DIR/$1" "$2"; then cp "$DEPS_DIR/$1" "$dest"; return 0; fi
+  for folder in ${DEPS_DIR:+"$DEPS_DIR"} "$top/deps"; do
+    if sum_ok "$folder/$1" "$2"; then cp "$folder/$1" "$dest"; return 0; fi
+  done
   name=$(printf '%s' "$1" | sed 's/+/%2B/g')
   for site in $(sites); do
     for spelled in "$1" "$name"; do

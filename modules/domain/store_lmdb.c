@@ -18,7 +18,7 @@
 
 enum { STORE_KEY_MAX = 500, STORE_PATH = 4096 };
 #define STORE_MAP_FIRST ((size_t)16 << 20) /* address space, not memory; grows when full */
-#define STORE_MAP_MAX ((size_t)1 << 36)
+#define STORE_MAP_MAX ((size_t)1 << (sizeof(size_t) > 4 ? 36 : 30)) /* of 32 bits of addresses a quarter */
 
 struct store_lmdb {
   struct store store;

@@ -394,7 +394,7 @@ static void store_redis_until(const struct store_redis *m, int64_t ms, struct ti
   (void)m;
   clock_gettime(CLOCK_MONOTONIC, t);
   t->tv_sec += ms / 1000;
-  t->tv_nsec += ms % 1000 * 1000000;
+  t->tv_nsec += (long)(ms % 1000) * 1000000;
   if(t->tv_nsec >= 1000000000) t->tv_sec++, t->tv_nsec -= 1000000000;
 }
 

@@ -116,7 +116,7 @@ export const KEY = 'sk-test-admin-0123456789';
 export const USER_KEY = 'sk-test-user-0123456789';
 
 // The static binary in a fresh working directory. env: more variables; null takes one away.
-export async function gateway(fake, env = {}, args = []) {
+export async function gateway(fake, env = {}, args = [], file = binary) {
   const cwd = mkdtempSync(join(tmpdir(), 'q2a-'));
   const port = await freePort();
   const hosts = ['chat.qwen.ai', 'auth.qwen.ai', 'cdn.qwenlm.ai', 'portal.qwen.ai', 'dashscope.aliyuncs.com', 'img.example.test', 'evil.example.test',
@@ -130,7 +130,7 @@ export async function gateway(fake, env = {}, args = []) {
     ...env,
   };
   for (const k of Object.keys(all)) if (all[k] === null) delete all[k];
-  const p = start(binary, args, { cwd, env: all });
+  const p = start(file, args, { cwd, env: all });
   const base = `http://127.0.0.1:${port}`;
   await waitFor(async () => {
     if (p.code !== undefined) throw new Error(`qwen2api ended with ${p.code}: ${p.text}`);
