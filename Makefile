@@ -167,9 +167,9 @@ $(B)/load: tests/bench/load.c tests/bench/answer.c tests/bench/answer.h
 bench: setup-bench all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load && tests/bench/run.sh
 
-# ---- thread sanitizer: desk, pump and jobs ----
+# ---- thread sanitizer: desk, pump, jobs, and what many threads share ----
 TSAN := -O1 -g -fsanitize=thread
-TSAN_TESTS := $(addprefix $(B)/tsan/test_,pump jobs pool log)
+TSAN_TESTS := $(addprefix $(B)/tsan/test_,pump jobs pool log server routes keys stats tasks upload_cache)
 $(B)/tsan/%.o: %.c | $(GEN)
 	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) $(DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/tsan/modules/http/server.o: modules/http/server.c $(INL)

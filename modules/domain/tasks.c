@@ -141,6 +141,21 @@ static void tasks_finish(struct tasks *t, struct task *k)
   pthread_cond_broadcast(&t->ended);
 }
 
+/* Room for one more: the oldest that ended goes before its time. false: too many wait. */
+static bool tasks_room(struct tasks *t)
+{
+  struct task **oldest = NULL;
+  int n = 0;
+  for(struct task **at = &t->first; *at; at = &(*at)->next, n++)
+    if((*at)->finished_ms) oldest = at;
+  if(n < TASKS_MAX) return true;
+  if(!oldest) return false;
+  struct task *k = *oldest;
+  *oldest = k->next;
+  task_free(k);
+  return true;
+}
+
 /* The oldest that waits begins, with as many workers as may sign in at once. */
 static void tasks_begin(struct tasks *t)
 {
@@ -262,11 +277,9 @@ static struct task *task_new(struct tasks *t, int n)
 
 static enum q_status tasks_put(struct tasks *t, struct task *k, char id[TASKS_ID])
 {
-  int waiting = 0;
   pthread_mutex_lock(&t->lock);
   tasks_forget_old(t, now_wall_ms(t->app->now));
-  for(struct task *x = t->first; x; x = x->next) waiting++;
-  enum q_status st = waiting >= TASKS_MAX ? Q_OVERLOADED : t->stopping ? Q_SHUTDOWN : Q_OK;
+  enum q_status st = t->stopping ? Q_SHUTDOWN : tasks_room(t) ? Q_OK : Q_OVERLOADED;
   if(!st) {
     memcpy(id, k->id, TASKS_ID);
     k->next = t->first;

@@ -2,7 +2,7 @@
  *
  * Threads: locked. Workers are jobs of a pool of their own, so that nothing else waits for sign-ins.
  * Time:    one task runs at a time, the others wait in order; BATCH_LOGIN_CONCURRENCY workers, each rests a second after a sign-in.
- *          A task that ended is kept 30 minutes. Tasks are not stored: a restart ends them, what they added is there.
+ *          A task that ended is kept 30 minutes, or until there are too many. Tasks are not stored: a restart ends them, what they added is there.
  * Memory:  names and results of a task are kept until it is forgotten; its secrets only until its entry was done. */
 #ifndef Q2A_DOMAIN_TASKS_H
 #define Q2A_DOMAIN_TASKS_H

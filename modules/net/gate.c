@@ -613,7 +613,7 @@ static void client_event(struct pump_io *io, uint32_t events)
     return;
   }
   if(c->state == CLIENT_HELD) return; /* remembered for when it comes back */
-  if((events & EPOLLOUT) && client_pending(c)) client_flush(c);
+  if((events & EPOLLOUT) && client_pending(c) && !c->delay_ms) client_flush(c); /* unless it is to wait */
   if(c->state == CLIENT_TAKEN && c->ended) client_broken(c);
   else if(c->readable || c->ended) client_read(c);
 }

@@ -335,7 +335,10 @@ static enum q_status httpc_write_head(struct xchg_impl *m, const struct xchg_req
   bool forward = false;
   if(m->link->proxy.n && !m->link->tls) {
     enum q_status st = httpc_forward(m, &auth, &auth_buf);
-    if(st == Q_NOMEM) return st;
+    if(st == Q_NOMEM) {
+      strbuf_free(&auth_buf);
+      return st;
+    }
     forward = st == Q_OK;
   }
   strbuf_adds(b, req->method);

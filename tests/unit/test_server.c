@@ -37,7 +37,7 @@ static void on_head(void *ctx, struct client *c, bool refused)
   atomic_fetch_add(refused ? &f->refused : &f->heads, 1);
   if(f->nap_ms) nanosleep(&(struct timespec){ 0, f->nap_ms * 1000000 }, NULL);
   strbuf_fmt(&b, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n%.*s", refused ? 400 : 200, target.n, STR_F(target));
-  client_answer(c, &b, STR_NONE, true, 0);
+  client_answer(c, &b, STR_NONE, true, str_eq(target, S("/later")) ? 600 : 0);
 }
 
 static void begin(struct fix *f, int threads)
@@ -227,6 +227,30 @@ static void t_times(void)
   end(&f);
 }
 
+/* Of a failed key: more bytes do not make it come earlier. */
+static void t_an_answer_that_waits(void)
+{
+  struct fix f;
+  char out[4096];
+  begin(&f, 2);
+  int fd = client(&f);
+  static const char first[] = "GET /later HTTP/1.1\r\nHost: x\r\n\r\n";
+  static const char next[] = "GET /next HTTP/1.1\r\nHost: x\r\n\r\n";
+  int64_t t0 = now_mono_ms(&now_real);
+  CHECK(write(fd, first, sizeof first - 1) > 0);
+  for(size_t i = 0; i < 20; i++) {
+    nanosleep(&(struct timespec){ 0, 10 * 1000000 }, NULL);
+    pump_turn(f.pump, 0);
+    CHECK(write(fd, next + i, 1) == 1);
+  }
+  CHECK_INT(answers(&f, fd, 1, out, sizeof out), 1);
+  CHECK(now_mono_ms(&now_real) - t0 >= 590);
+  CHECK(write(fd, next + 20, sizeof next - 21) > 0);
+  CHECK_INT(answers(&f, fd, 1, out, sizeof out), 1);
+  close(fd);
+  end(&f);
+}
+
 static void t_no_leak(void)
 {
   long base = mem_live();
@@ -245,4 +269,4 @@ static void t_no_leak(void)
   CHECK_INT(mem_live(), base);
 }
 
-T_MAIN(T(t_pipelined), T(t_what_civetweb_refuses), T(t_more_than_the_queue), T(t_one_wake_for_many), T(t_stop_while_parked), T(t_times), T(t_no_leak))
+T_MAIN(T(t_pipelined), T(t_what_civetweb_refuses), T(t_more_than_the_queue), T(t_one_wake_for_many), T(t_stop_while_parked), T(t_times), T(t_an_answer_that_waits), T(t_no_leak))
