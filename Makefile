@@ -176,7 +176,7 @@ $(B)/tsan/modules/http/server.o: modules/http/server.c $(INL)
 	@mkdir -p $(@D) && $(CLANG) $(STD) $(TSAN) -w $(DEFS) $(SERVER_DEFS) $(INC) $(DEP) -c $< -o $@
 $(B)/tsan/libq2a.a: $(addprefix $(B)/tsan/,$(MODULES:.c=.o))
 	@rm -f $@ && ar rcsD $@ $^
-$(B)/tsan/test_%: tests/unit/test_%.c tests/t.h $(B)/tsan/libq2a.a $(B)/host/libthird.a
+$(B)/tsan/test_%: tests/unit/test_%.c tests/t.h $(wildcard tests/*.h) $(B)/tsan/libq2a.a $(B)/host/libthird.a
 	@$(CLANG) $(STD) $(TSAN) -Itests $(DEFS) $(INC) $< $(B)/tsan/libq2a.a $(B)/host/libthird.a -lpthread -o $@
 # The whole program under a sanitizer, for the end-to-end tests.
 $(B)/tsan/qwen2api: qwen2api.c $(MODULES) $(HEADERS) $(GEN) $(B)/tsan/modules/http/server.o $(B)/host/libthird.a
