@@ -164,8 +164,10 @@ $(B)/seed: tests/e2e/seed.c $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthi
 
 $(B)/load: tests/bench/load.c tests/bench/answer.c tests/bench/answer.h
 	@$(CC_HOST) $(STD) -O2 $(WARN) -D_GNU_SOURCE tests/bench/load.c tests/bench/answer.c -o $@
+$(B)/fill: tests/bench/fill.c $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a
+	@$(CC_HOST) $(STD) -O1 -g $(WARN) $(DEFS) $(INC) $< $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a -lpthread -o $@
 bench: setup-bench all
-	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load && tests/bench/run.sh
+	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(B)/fill && tests/bench/run.sh
 
 # ---- thread sanitizer: desk, pump, jobs, and what many threads share ----
 TSAN := -O1 -g -fsanitize=thread

@@ -308,12 +308,12 @@ static int lose_power(size_t value_max, int keys, int commits, uint64_t seed)
 
 static void t_power_loss_keeps_what_was_acknowledged(void)
 {
-  for(int i = 0; i < (t_torture() ? 20 : 1); i++) lose_power(20000, 60, 80, 1000 + (uint64_t)i);
+  for(int i = 0; i < (t_torture() ? 8 : 1); i++) lose_power(20000, 60, 80, 1000 + (uint64_t)i);
 }
 
 static void t_power_loss_while_the_file_grows(void)
 {
-  for(int i = 0; i < (t_torture() ? 5 : 1); i++) lose_power(3000000, 100, 18, 77 + (uint64_t)i);
+  for(int i = 0; i < (t_torture() ? 2 : 1); i++) lose_power(3000000, 100, 18, 77 + (uint64_t)i);
 }
 
 /* ---- a disk that refuses ---- */

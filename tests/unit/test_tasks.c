@@ -92,6 +92,7 @@ static void t_looked_at_while_it_runs(void)
     CHECK_INT(tasks_refresh(w.app->tasks, S("a@x\nb@x\n"), next), Q_OK);
     if(i % 2) CHECK_INT(tasks_cancel(w.app->tasks, str_z(next)), Q_OK);
   }
+  tasks_wait(w.app->tasks, str_z(id), 20000);
   tasks_wait(w.app->tasks, str_z(next), 20000);
   atomic_store(&stop, true);
   for(int i = 0; i < 3; i++) pthread_join(t[i], NULL);
