@@ -103,6 +103,8 @@ static void fakeup_no_reject(void *ctx, const struct q_error *e, struct strbuf *
 
 static struct gate_config fakeup_gate = { .on_request = fakeup_no_request, .on_reject = fakeup_no_reject }; /* who serves clients, if a test has any */
 
+static struct log *fakeup_log; /* what its apps write, if a test has any */
+
 /* An app whose pumps run. more: further NAME=value, NULL at the end. */
 static struct app *fakeup_app(char **more)
 {
@@ -110,7 +112,7 @@ static struct app *fakeup_app(char **more)
                                        "qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com", "img.example.test", "evil.example.test" };
   char map[1024] = "UPSTREAM_RESOLVE=";
   char *env[32] = { "API_KEY=sk-fakeup-0123456789", "DATA_SAVE_MODE=none", "PM2_INSTANCES=1", "SSL_CERT_FILE=build/test/certs/ca.pem", "CHAT_STOCK=0",
-                    "AUTO_REFRESH=false", "ACCOUNTS=ok@example.org:correct horse,second@example.org:correct horse", "LOG_LEVEL=ERROR", map };
+                    "AUTO_REFRESH=false", "ACCOUNTS=ok@example.org:correct horse,second@example.org:correct horse", "LOG_LEVEL=DEBUG", map };
   int n = 9, code;
   fakeup_begin();
   for(size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
@@ -130,7 +132,7 @@ static struct app *fakeup_app(char **more)
   gate.bodies_sum_max = 32 << 20;
   gate.max_connections = 100;
   struct app *a = NULL;
-  if(!c || app_new(&a, c, NULL, &parts, &gate, &e, &code) || app_start(a)) {
+  if(!c || app_new(&a, c, fakeup_log, &parts, &gate, &e, &code) || app_start(a)) {
     printf("no app: %s\n", e.msg);
     exit(99);
   }

@@ -56,10 +56,10 @@ static void tidy_end(struct tidy *t, bool ok, const char *words)
 {
   struct app *a = t->ap->app;
   static const char *const what[] = { "stop", "delete", "new chat for the stock" };
+  if(!ok) LOG_DEBUG(a->log, "tidy", "", "%s on %s failed: %s", what[t->kind], t->account->label, words); /* words may be the exchange's */
   tidy_close(t);
   *t->at = t->next;
   if(t->next) t->next->at = t->at;
-  if(!ok) LOG_DEBUG(a->log, "tidy", "", "%s on %s failed: %s", what[t->kind], t->account->label, words);
   if(t->kind == TIDY_STOP) atomic_fetch_add(&a->counts.stops, 1);
   if(t->kind == TIDY_DELETE && ok) atomic_fetch_add(&a->counts.deletes, 1);
   if(t->kind == TIDY_STOCK && !ok) pool_stock_failed(a->pool, t->account, str_z(t->model));

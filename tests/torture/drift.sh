@@ -20,7 +20,7 @@ seed=0
 round() {
   seed=$((seed + 100000))
   "$load" chat --port "$gw_port" --n 15000 --clients 32 --warm 0 --seed $seed --key "$key" >"$out/chat.txt" 2>"$out/load.err" &&
-    "$load" stream --port "$gw_port" --n 1000 --ms 100 --size 40 --rate 800 --hold 1 --seed $((seed + 50000)) --timeout 90 --key "$key" >"$out/stream.txt" 2>>"$out/load.err"
+    "$load" stream --port "$gw_port" --n 1000 --ms 100 --size 40 --rate 800 --hold 6 --seed $((seed + 50000)) --timeout 90 --key "$key" >"$out/stream.txt" 2>>"$out/load.err"
 }
 round && round
 check "warm-up" $?

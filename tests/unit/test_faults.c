@@ -15,6 +15,7 @@ struct house { struct app *a; struct desk d; long base; };
 static void house_begin(struct house *h)
 {
   char *more[] = { "CHAT_RETRY_BACKOFF_MS=1", "CHAT_CLEANUP_MODE=1", "BATCH_LOGIN_CONCURRENCY=5", NULL };
+  fakeup_log = log_new(&(struct log_config){ .now = &now_real, .level = LOG_LEVEL_DEBUG, .fd = -1 }); /* words of failures are read */
   h->base = mem_live();
   h->d = (struct desk){ .app = NULL };
   if(desk_open(&h->d, 2, NULL)) exit(99);
@@ -30,6 +31,7 @@ static void house_end(struct house *h)
   desk_close(&h->d);
   app_destroy(h->a);
   CHECK_INT(mem_live(), h->base);
+  log_destroy(fakeup_log);
 }
 
 /* ---- a client ---- */
