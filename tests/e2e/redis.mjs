@@ -47,8 +47,8 @@ const within = async (ms, fn, what) => {
 // An orderly end: code 0, nothing left undone.
 const untidy = [];
 const end = async (gw) => {
-  const code = await gw.stop(), text = gw.log();
-  if (code !== 0 || /Sanitizer|runtime error|never given back|could not be written(?!; they are held)/.test(text)) untidy.push(`code ${code}: ${text.slice(-2000)}`);
+  const code = await gw.stop(), bad = gw.log().split('\n').filter((l) => /Sanitizer|runtime error|never given back|could not be written(?!; they are held)/.test(l));
+  if (code !== 0 || bad.length) untidy.push(`code ${code}: ${bad.join(' | ').slice(0, 700)}`);
 };
 
 const fake = await fakeUpstream();
