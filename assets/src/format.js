@@ -19,3 +19,18 @@ export function csv(rows) {
   const cell = (v) => { const t = String(v ?? ''); return /[",\n]/.test(t) ? `"${t.replaceAll('"', '""')}"` : /^[=+@-]\D/.test(t) ? `'${t}` : t }
   return rows.map((r) => r.map(cell).join(',')).join('\r\n') + '\r\n'
 }
+
+// A span of seconds as 0:42, 12:05 or 3:07:00, with days in front when it is that long.
+export function left(s) {
+  const n = Math.max(0, Math.round(s)), two = (v) => String(v).padStart(2, '0'), days = Math.floor(n / 86400), hours = Math.floor(n / 3600) % 24
+  const rest = `${two(Math.floor(n / 60) % 60)}:${two(n % 60)}`
+  if (days) return `${new Intl.NumberFormat(language(), { style: 'unit', unit: 'day', unitDisplay: 'long' }).format(days)} ${hours}:${rest}`
+  return hours ? `${hours}:${rest}` : rest.replace(/^0/, '')
+}
+
+// A point of a time axis: the hour or the day; long with both.
+export function axisTime(s, hours, long) {
+  if (s === undefined || s === null) return '-'
+  const form = hours ? { hour: '2-digit', minute: '2-digit', ...(long && { month: 'short', day: 'numeric' }) } : { month: 'numeric', day: 'numeric', ...(long && { year: 'numeric' }) }
+  return new Intl.DateTimeFormat(language(), { ...form, hourCycle: 'h23' }).format(s * 1000)
+}

@@ -1,4 +1,7 @@
+import manage from './manage.zh.js'
+
 export default {
+  ...manage,
   nav: { label: '页面', skip: '跳到内容', overview: '概览', accounts: '账号', keys: '密钥', chat: '对话测试', statistics: '统计', catalog: '模型', logs: '日志', settings: '设置', about: '关于', auth: '登录', language: '语言', theme: '主题', signOut: '退出' },
   theme: { system: '跟随系统', light: '浅色', dark: '深色' },
   common: { copy: '复制', copied: '已复制', copyFailed: '复制失败', requestId: '请求 ID', unreachable: '无法连接服务器。', down: '服务器没有响应,恢复后本页会自动继续。', cancel: '取消', save: '保存', done: '完成', close: '关闭', edit: '编辑', delete: '删除', enable: '启用', disable: '停用', refresh: '刷新', search: '搜索', download: '下载', before: '上一页', next: '下一页', nothing: '没有匹配项,请修改搜索条件。', typeWord: '输入 {word} 以继续' },
@@ -9,16 +12,8 @@ export default {
   finding: { keys: '密钥适合当前监听地址。', sample_key: '正在使用公开的示例密钥。', short_key: '密钥太短。', data_dir: '数据目录。', data_dir_network: '数据目录在网络磁盘上。', cache_dir: '缓存目录无法写入。', log_dir: '日志目录无法写入。', plain_passwords: '仍有明文旧密码。', proxy: '代理没有响应。', upstream: '上游服务。', redis: 'Redis。', accounts: '账号。', no_usable_account: '没有可用账号。', clock: '系统时间不正确。' },
   state: { active: '正常', warn: '上次失败', cooldown: '冷却中', media_limited: '图像受限', challenge: '需要验证码', token_expiring: '即将过期', expired: '已过期', login_failed: '登录失败', disabled: '已停用', cooling: '冷却中', limited: '受限', invalid: '无效', total: '全部', usable: '可用' },
   col: { time: '时间', model: '模型', error: '错误', name: '名称', key: '密钥', source: '来源', used: '最近使用', actions: '操作', account: '账号', status: '状态', expires: '过期', proxy: '代理', endpoint: '接口', abilities: '能力' },
-  accounts: { add: '添加账号', addMany: '批量添加', addNow: '添加', export: '导出', exportSecrets: '导出(含密码)', everyState: '所有状态', sort: '排序', order: '顺序', pageSize: '每页', picked: '已选 {n} 个', pickAll: '选择本页全部', empty: '还没有账号。用邮箱和密码添加一个,或批量添加。', test: '测试', testing: '测试中', tested: '{email}: {text}', deleted: '已删除 {n} 个', sure: '删除 {n} 个账号?此操作无法撤销。', kind: '类型', email: '邮箱', password: '密码', token: '令牌', credentials: 'CLI 凭据文件 (JSON)', apiKey: 'API 密钥', baseUrl: '接口地址', note: '备注', signingIn: '正在登录', enabled: '启用', newPassword: '新密码', headers: '请求头 (JSON)', showPassword: '显示密码', clear: '结束冷却' },
-  kind: { web: '邮箱和密码', token: '网页令牌', cli: 'CLI 授权', api: '官方 API 密钥' },
-  sort: { email: '邮箱', expires: '过期时间', status: '状态', lastUsed: '最近使用', calls: '调用次数', created: '创建时间' },
-  many: { lines: '每行一个账号:email:password 或 email:password|proxy', file: '或选择文件', preview: '有效 {good} 行,无效 {bad} 行', progress: '{done} / {all}', result: '成功 {success},失败 {failed},跳过 {skipped},无效 {invalid}', cancel: '取消剩余', retry: '重试失败的', more: '继续添加' },
-  keys: { create: '创建密钥', change: '修改密钥', made: '新密钥', once: '请立即复制:只显示这一次。', own: '自定义密钥', generated: '留空则自动生成', models: '模型(可用 *,逗号分隔)', noLimit: '不限', empty: '还没有密钥。为每个客户端创建一个,可设置限额。', today: '今日:次数 / token', month: '本月:次数 / token', locked: '来自环境变量', sure: '删除密钥 {name}?使用它的客户端会立即被拒绝。' },
-  limit: { rpm: '每分钟请求', tpm: '每分钟 token', maxInflight: '并发数', dailyRequests: '每日请求', dailyTokens: '每日 token', monthlyTokens: '每月 token', totalTokens: '总 token', dailyMedia: '每日图像' },
-  settings: { changes: '{n} 项修改', saved: '已保存。', memory: '已生效,但只在内存中:重启后丢失。', resetDone: '已恢复为环境变量。', reload: '重新读取 .env', reloaded: '已读取。', reset: '全部重置', sure: '删除所有保存的设置并恢复为环境变量?', discard: '放弃', source: '来源', restart: '需要重启' },
   chat: { curl: '复制为 curl', clear: '新对话', more: '系统提示、工具', variant: '变体', anySize: '由模型决定', keys: 'Enter 发送,Shift+Enter 换行', thinks: '思考中…', waiting: '等待首个 token…', call: '调用', sources: '{n} 个来源', stopped: '已停止。', cut: '数据流提前结束。', pace: 'token/秒', files: '文件', drop: '移除', system: '系统提示', tools: '工具(JSON 数组)', size: '尺寸', badTools: '工具不是有效的 JSON 数组:', empty: '选择模型并输入消息。', noModels: '没有模型:请先添加账号。', user: '你', assistant: '模型', thinking: '思考过程', first: '首 token', total: '总时间', tokens: 'token', message: '消息', send: '发送', stop: '停止', again: '重新生成', attach: '添加文件', raw: '原始数据流' },
   logs: { level: '级别', all: '所有级别', from_error: '错误', from_warn: '警告及以上', from_info: '信息及以上', module: '模块', allModules: '所有模块', search: '文本或请求 ID', attempts: '尝试', inOut: 'token 输入 / 输出', pause: '暂停', go: '继续({n} 条新日志)', empty: '没有匹配的日志。', requests: '请求', noRequests: '还没有请求,可在对话测试中尝试。' },
-  stats: { range: '范围', by: '分组', r24h: '24 小时', r7d: '7 天', r30d: '30 天', r90d: '90 天', calls: '请求', errors: '错误', input: '输入 token', output: '输出 token', tokens: 'Token', table: '以表格显示', empty: '还没有数据,首次请求后出现。' },
   variant: { plain: '普通', thinking: '思考', search: '联网搜索', 'thinking-search': '思考 + 联网搜索', image: '生成图片', 'image-edit': '修改图片', video: '生成视频', 'deep-research': '深度研究' },
   ability: { thinking: '思考', search: '联网搜索', vision: '看图', image: '生成图片', image_edit: '修改图片', video: '生成视频', deep_research: '深度研究', emulated: '工具(模拟)', native: '工具', text: '文本' },
   catalog: { asking: '正在获取', count: '{n} 个名称', live: '来自上游', cached: '上次获取的列表', builtin: '内置列表:尚未获取', context: '上下文', output: '最长回答', variants: '{n} 个变体', aliases: '别名', aliasHint: '客户端请求的名称,以及实际使用的模型。* 代表任意文本。', from: '请求的名称', to: '模型', addAlias: '添加别名' },

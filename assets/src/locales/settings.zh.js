@@ -1,0 +1,23 @@
+// 各项设置的中文说明；没有列出的显示服务器给出的英文。
+export default {
+  listenAddress: '监听地址：主机名、IPv4、IPv6 或 unix:路径；留空为所有网卡', servicePort: '监听端口', apiKey: '密钥，逗号分隔；第一个是管理员密钥；留空则首次启动时生成',
+  accounts: '上游账号：email:password[|proxy]，逗号分隔', pm2Instances: '处理线程数：数字或 max；留空为每个 CPU 一个，最多 8', pm2MaxMemory: '常驻内存达到此值时平滑重启',
+  searchInfoMode: '网页来源的显示方式', outThink: '是否把思考过程发给客户端', legacyReasoningInContent: '把思考过程以 <think> 标签放入正文', simpleModelMap: '在列表中隐藏模型变体',
+  modelsCacheTtl: '模型列表的有效时间；0 为永久', dataSaveMode: '数据保存位置；留空时 DATA_DIR 可写则用文件', secretKey: '加密所存的敏感信息；用“新,旧”更换；留空使用密钥文件',
+  redisUrl: 'DATA_SAVE_MODE=redis 时的 Redis 地址', cacheMode: '已上传图片的记录位置', logLevel: '记录日志的最低级别', enableFileLog: '同时写入 LOG_DIR/app.log', logDir: '日志文件夹',
+  maxLogFileSize: '日志文件轮换的大小（MB）', maxLogFiles: '保留的旧日志文件数', batchLoginConcurrency: '同时登录的账号数', qwenChatProxyUrl: '网页对话的基础地址',
+  qwenAuthUrl: '交换会话令牌的地址', qwenSignin: '登录方式', qwenWebVersion: '上游请求的 version 头', upstreamUserAgent: '上游请求的 User-Agent', upstreamHeaders: '上游请求的附加头，JSON 对象',
+  upstreamCookie: '附加到网页请求的 Cookie', upstreamResolve: 'host[:port]=addr:port，连接到指定地址而不解析域名', sslCertFile: '替换内置根证书的 PEM 文件', mediaHosts: '可信的图片和视频主机',
+  qwenCliProxyUrl: 'CLI 服务的基础地址', proxyUrl: '所有上游请求的代理；账号自己的代理优先', chatRetryCount: '网络故障后的重试次数；0 表示也不换账号', chatRetryBackoffMs: '重试前的等待，逐次加倍',
+  autoRefresh: '令牌到期前自动续期', autoRefreshInterval: '检查令牌的间隔', enableStatsDebugArchive: '接受但不起作用', corsOrigin: '* 或一个来源；留空时模型接口为 *，/api 为无',
+  metricsAuth: '谁可以读取 /metrics', frameAncestors: '谁可以嵌入本页面', defaultModel: '请求未指定模型时使用；留空为列表第一个', anthropicDefaultModel: '未知 claude-* 名称使用的模型；留空同 DEFAULT_MODEL',
+  modelAliases: 'from=to，from 中可用 *', thinkingDefault: '未要求时是否思考', thinkingFormat: '向上游请求哪种思考过程', deltaMode: '上游文本是增量还是全量', cliFallback: '没有授权时由谁处理 /cli',
+  cliWebModel: '代码模型名对应的网页模型；留空为最新的代码模型', cliOauth: '尝试获取 CLI 授权', cliApiKey: '官方 API 密钥', cliBaseUrl: '其基础地址：一个，或与密钥数量相同', cliDailyLimit: '每个账号每天的 CLI 请求数',
+  nMax: 'n 的最大值', toolRetryCount: '工具调用出错时的额外轮数', maxHistoryFiles: '保留之前轮次的附件数', inlinePromptKb: '超过此大小的提示作为文档上传；0 为从不', maxTokensCountReasoning: 'max_tokens 是否计入思考',
+  allowPrivateMedia: '允许从内网地址读取客户端给出的 URL', videoWaitSeconds: '视频请求等待结果的时间', responsesStoreMax: '保存的响应数；0 为关闭', sseHeartbeatSeconds: '空闲数据流的注释行间隔',
+  sseEarlyHeadersMs: '空闲数据流多久后发出 200；0 为立即', jsonHeartbeat: 'JSON 回答迟到时先发送空格', bodyLimitMb: '请求正文的最大值（MB）', logBodies: '在日志中记录提示和回答',
+  chatCleanup: '1：回答结束后删除上游对话', chatStock: '每个使用中的账号预备的新对话数', maxInflightPerAccount: '每个账号同时进行的轮数', minStartGapMs: '同一账号两次开始之间的最短间隔',
+  queueMax: '可排队等待账号的请求数', queueTimeout: '排队等待的时间', upstreamConnectTimeout: '解析、连接、代理和 TLS 的时限', upstreamFirstByteTimeout: '收到第一帧回答的时限', upstreamIdleTimeout: '两帧之间的时限',
+  upstreamTurnTimeout: '整轮回答的时限', maxConnections: '客户端连接数，超出返回 503', deskThreads: '读取请求的线程数', jobThreads: '阻塞工作的最大线程数', shutdownGrace: '收到 SIGTERM 后回答可继续的时间',
+  dataDir: '存储文件夹', cacheDir: 'CACHE_MODE=file 的文件夹', trustProxy: '信任其 X-Forwarded-For 的地址或网络', tz: '统计和限额按天计算所用的时区',
+}
