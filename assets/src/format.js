@@ -9,11 +9,13 @@ export const time = (s) => (s ? new Intl.DateTimeFormat(language(), { dateStyle:
 export const ms = (n) => (n === null || n === undefined ? '-' : n < 1000 ? `${Math.round(n)} ms` : `${(n / 1000).toFixed(1)} s`)
 
 const steps = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]]
-export function relative(s, now = Date.now() / 1000) {
+export function relative(s, now = Date.now() / 1000, style = 'long') {
   if (!s) return '-'
   const d = s - now, [unit, length] = steps.find(([, n]) => Math.abs(d) >= n) || steps[3]
-  return new Intl.RelativeTimeFormat(language(), { numeric: 'auto' }).format(Math.round(d / length), unit)
+  return new Intl.RelativeTimeFormat(language(), { numeric: 'auto', style }).format(Math.round(d / length), unit)
 }
+
+export const ago = (s) => relative(s, undefined, 'short') // for tables
 
 export function csv(rows) {
   const cell = (v) => { const t = String(v ?? ''); return /[",\n]/.test(t) ? `"${t.replaceAll('"', '""')}"` : /^[=+@-]\D/.test(t) ? `'${t}` : t }

@@ -53,7 +53,7 @@ export default {
     create: 'Create a key', change: 'Change the key', made: 'Your new key', once: 'Copy it now: it is shown only this once.', own: 'Own key', generated: 'Empty: made for you',
     nameHint: 'Who or what uses it', models: 'Models', modelsHint: 'Names with *, separated by commas. Empty: all.', expires: 'Expires', never: 'Empty: never.', noLimit: 'no limit',
     empty: 'Make a key of its own for each client, with limits if you like: then it can be counted and taken away alone.', usage: 'Used', limits: 'Limits', noLimits: 'none',
-    today: 'Today', month: 'Month', total: 'In all', used: '{calls} requests, {tokens} tokens', media: '{n} pictures', only: 'Only', ends: 'Ends {time}',
+    today: 'Today', month: 'Month', total: 'In all', used: '{calls} requests, {tokens} tokens', media: '{n} pictures', only: 'Only', ends: 'Ends {time}', ended: 'Ended {time}', unnamed: 'no name',
     admin: 'Admin key', locked: 'from the environment', source_env: 'from the environment', source_generated: 'made at the first start', source_stored: 'made here',
     lockedEnv: 'Locked: change API_KEY', lockedMade: 'Locked: qwen2api new-admin-key', sure: 'Delete the key {name}? Clients that use it are refused at once.',
     deleted: 'The key {name} was deleted.', on: 'The key {name} is enabled.', off: 'The key {name} is disabled.',
@@ -63,6 +63,7 @@ export default {
     totalTokens: 'Tokens in all', dailyMedia: 'Pictures a day',
   },
   settings: {
+    memory: 'Applied, but in memory only: lost at the next start.', source: 'from',
     changes: '{n} change | {n} changes', saved: 'Saved.', resetDone: 'Back to the environment.', resetOneDone: '{name} is back to the environment.', reload: 'Read .env again',
     reloaded: 'The file .env was read.', afterRestart: 'After a restart: {names}.', reset: 'Reset all', sure: 'Drop every stored setting and go back to the environment?', discard: 'Discard',
     restart: 'needs a restart', moreLabel: 'More for settings', only: 'Which settings', every: 'All settings', only_changed: 'Not the default', only_stored: 'Changed here',
@@ -78,7 +79,7 @@ export default {
   stats: {
     range: 'Range', by: 'Sum by', r24h: '24 hours', r7d: '7 days', r30d: '30 days', rmonth: 'This month', rlastMonth: 'Last month', r90d: '90 days', json: 'All as JSON',
     calls: 'Requests', errors: 'Errors', input: 'Tokens in', output: 'Tokens out', tokens: 'Tokens', media: 'Pictures', latency: 'Latency', client: 'Bad requests', limited: 'Limited',
-    upstream: 'Upstream', gone: 'Client left', first50: 'First token p50', first95: 'First token p95', total50: 'Whole p50', total95: 'Whole p95', chartOf: '{what} over time',
+    upstream: 'Upstream', gone: 'Client left', first50: 'First token p50', first95: 'First token p95', total50: 'Total p50', total95: 'Total p95', chartOf: '{what} over time',
     by_model: 'By model', by_key: 'By key', by_account: 'By account', by_endpoint: 'By endpoint', rowsFrom: 'Whole days since {day}.', noRows: 'Nothing in this range.',
     showAll: 'Show all {n}', table: 'The charts as a table', empty: 'Nothing was counted in this range yet.', try: 'Send a first message in the playground',
   },

@@ -45,7 +45,7 @@ export default {
     create: '创建密钥', change: '修改密钥', made: '新密钥', once: '请立即复制：只显示这一次。', own: '自定义密钥', generated: '留空则自动生成',
     nameHint: '供谁或什么使用', models: '模型', modelsHint: '可用 *，用逗号分隔。留空则不限。', expires: '过期时间', never: '留空则永不过期。', noLimit: '不限',
     empty: '为每个客户端单独创建密钥，可设置限额，这样可以分别统计和停用。', usage: '用量', limits: '限额', noLimits: '无',
-    today: '今天', month: '本月', total: '累计', used: '请求 {calls}，token {tokens}', media: '图片 {n}', only: '仅限', ends: '{time}到期',
+    today: '今天', month: '本月', total: '累计', used: '请求 {calls}，token {tokens}', media: '图片 {n}', only: '仅限', ends: '{time}到期', ended: '{time}已到期', unnamed: '未命名',
     admin: '管理员密钥', locked: '来自环境变量', source_env: '来自环境变量', source_generated: '首次启动时生成', source_stored: '在此创建',
     lockedEnv: '已锁定：请修改 API_KEY', lockedMade: '已锁定：qwen2api new-admin-key', sure: '删除密钥 {name}？使用它的客户端会立即被拒绝。',
     deleted: '已删除密钥 {name}。', on: '已启用密钥 {name}。', off: '已停用密钥 {name}。',
@@ -54,6 +54,7 @@ export default {
     rpm: '每分钟请求', tpm: '每分钟 token', maxInflight: '并发数', dailyRequests: '每日请求', dailyTokens: '每日 token', monthlyTokens: '每月 token', totalTokens: '累计 token', dailyMedia: '每日图片',
   },
   settings: {
+    memory: '已生效，但只在内存中：重启后丢失。', source: '来源',
     changes: '{n} 项修改', saved: '已保存。', resetDone: '已恢复为环境变量。', resetOneDone: '{name} 已恢复为环境变量。', reload: '重新读取 .env',
     reloaded: '已读取 .env。', afterRestart: '重启后生效：{names}。', reset: '全部重置', sure: '删除所有保存的设置并恢复为环境变量？', discard: '放弃',
     restart: '需要重启', moreLabel: '设置的更多操作', only: '筛选设置', every: '所有设置', only_changed: '非默认值', only_stored: '在此修改过',
