@@ -218,7 +218,7 @@ await test('api 10: accounts: test of one tells times or the reason', async () =
   await page.getByLabel('Search e-mail, note, proxy').fill(email);
   await button(page, `Test ${email}`).click();
   await d.getByText('works', { exact: true }).waitFor();
-  ok(/\d+ ms/.test(await d.locator('.facts').textContent()), 'times');
+  ok(/\d+ ms/.test(await d.locator('.particulars').textContent()), 'times');
   await fake.script({ completions: ['500', '500', '500'] });
   await button(d, 'Test').click();
   await d.getByText('does not work').waitFor();
@@ -361,7 +361,7 @@ for (const [language, theme] of [['en', 'light'], ['zh', 'dark'], ['en', 'dark']
       await sound(page, 'rows');
       equal(await small(page), [], 'touch targets');
       for (const [at, name] of [[0, 'one'], [1, 'many']]) {
-        await page.locator('h1 ~ .bar > button').nth(at).click();
+        await page.locator('h1 ~ .strip > button').nth(at).click();
         await page.getByRole('dialog').waitFor();
         await shot(page, `accounts-add-${name}-${language}-${theme}-${width}.png`);
         await sound(page, name);

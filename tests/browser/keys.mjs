@@ -30,7 +30,7 @@ await test('api 10: keys: made with all limits, shown once, copied on plain http
   const page = await open(gw, '/keys'), d = page.getByRole('dialog');
   await page.evaluate(() => { Object.defineProperty(navigator, 'clipboard', { value: undefined }); document.execCommand = ((was) => function (what) { window.copied = document.activeElement.value; return was.call(document, what); })(document.execCommand); });
   await button(page, 'Create a key').click();
-  await d.getByLabel('Name').fill(evil);
+  await d.getByLabel('Name', { exact: true }).fill(evil);
   await d.getByLabel(/^Models/).fill('qwen3*, qwen-max');
   const end = new Date(Date.now() + 86400e3 * 3);
   end.setSeconds(0, 0);
@@ -41,7 +41,7 @@ await test('api 10: keys: made with all limits, shown once, copied on plain http
   await page.click('nav a[href="/accounts"]');
   await page.click('nav a[href="/keys"]');
   await button(page, 'Create a key').click();
-  equal([await d.getByLabel('Name').inputValue(), await d.getByLabel('Tokens a day', { exact: true }).inputValue()], [evil, '1000'], 'nothing typed is lost');
+  equal([await d.getByLabel('Name', { exact: true }).inputValue(), await d.getByLabel('Tokens a day', { exact: true }).inputValue()], [evil, '1000'], 'nothing typed is lost');
   await sound(page, 'create');
   await shot(page, 'keys-create.png');
   await button(d, 'Create a key').click();
@@ -68,7 +68,7 @@ await test('api 10: keys: changed, switched off and on, taken away after a quest
   const page = await open(gw, '/keys'), d = page.getByRole('dialog');
   await actions(page, evil, 'Edit');
   equal(await d.getByLabel('Tokens a month').inputValue(), '2000');
-  await d.getByLabel('Name').fill('team');
+  await d.getByLabel('Name', { exact: true }).fill('team');
   await d.getByLabel('Tokens a month').fill('');
   await d.getByLabel(/^Models/).fill('');
   await button(d, 'Save').click();
@@ -94,7 +94,7 @@ await test('api 10: keys: an own one; one that exists is refused in the words of
   const page = await open(gw, '/keys'), d = page.getByRole('dialog');
   for (const name of ['mine', 'mine again']) {
     await button(page, 'Create a key').click();
-    await d.getByLabel('Name').fill(name);
+    await d.getByLabel('Name', { exact: true }).fill(name);
     await d.getByLabel('Own key').fill('sk-my-own-key-000001');
     await button(d, 'Create a key').click();
     if (name === 'mine') { equal(await d.locator('pre.made').textContent(), 'sk-my-own-key-000001'); await button(d, 'Done').click(); }
@@ -115,7 +115,7 @@ for (const [language, theme] of [['en', 'light'], ['zh', 'dark'], ['en', 'dark']
       await page.locator('table.cards tbody tr').nth(2).waitFor();
       await shot(page, `keys-rows-${language}-${theme}-${width}.png`);
       await sound(page, 'rows');
-      await page.locator('h1 ~ .bar > button').click();
+      await page.locator('h1 ~ .strip > button').click();
       await page.getByRole('dialog').waitFor();
       await shot(page, `keys-form-${language}-${theme}-${width}.png`);
       await sound(page, 'form');

@@ -75,15 +75,15 @@ await test('api 10: settings: a refusal shows the words of the server and loses 
 });
 await test('api 10: settings: search and filter; one and all are reset', async () => {
   const page = await open(gw, '/settings');
-  await page.getByLabel('Search').fill('largest n');
+  await page.getByRole('searchbox').fill('largest n');
   await waitFor(async () => await page.locator('.setting').count() === 1, 5000, 'found by its meaning');
   await page.locator('.setting').getByRole('button', { name: 'Reset' }).click();
   await toast(page, 'N_MAX is back to the environment.');
   equal([(await now()).nMax, (await now()).source.nMax, await page.locator('#set-nMax').inputValue()], [3, 'env', '3']);
-  await page.getByLabel('Search').fill('');
+  await page.getByRole('searchbox').fill('');
   await page.getByLabel('Which settings').selectOption('stored');
   equal((await page.locator('.setting label code').allTextContents()).length, Object.values((await now()).source).filter((x) => x === 'stored').length);
-  await page.getByLabel('Search').fill('no such thing');
+  await page.getByRole('searchbox').fill('no such thing');
   await page.getByText('Nothing matches.').waitFor();
   await button(page, 'Show all again').click();
   await close(page);
