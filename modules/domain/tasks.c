@@ -403,6 +403,7 @@ bool tasks_sums(struct tasks *t, struct str id, struct tasks_sums *out)
 unsigned tasks_version(struct tasks *t, struct str id)
 {
   pthread_mutex_lock(&t->lock);
+  tasks_forget_old(t, now_wall_ms(t->app->now));
   struct task *k = tasks_find(t, id);
   unsigned v = k ? k->version : 0;
   pthread_mutex_unlock(&t->lock);
