@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { test, equal, ok, gateway, fakeUpstream, auth, post, chat, done, sleep, waitFor, KEY, USER_KEY } from './lib.mjs';
+import { test, equal, ok, gateway, fakeUpstream, auth, post, chat, stream, done, sleep, waitFor, KEY, USER_KEY } from './lib.mjs';
 
 const fake = await fakeUpstream({ args: ['--accounts', '60'] });
 const dir = mkdtempSync(join(tmpdir(), 'q2a-accounts-'));
@@ -168,6 +168,19 @@ await test('api 9.1: headers and cookie of an account go with its calls, over th
   await set('/api/settings/reset', {});
 });
 
+await test('api 9.1: headers and cookie of a grant and of an official key go with their calls, too', async () => {
+  await set('/api/updateAccount', { email: 'paid', headers: { 'X-Own': 'of the key' }, cookie: 'key=1' });
+  await set('/api/updateAccount', { email: 'my-grant', headers: { 'X-Own': 'of the grant' }, cookie: 'grant=1' });
+  for (const [email, path, own, cookie] of [['paid', '/compatible-mode/v1/chat/completions', 'of the key', 'key=1'], ['my-grant', '/v1/chat/completions', 'of the grant', 'grant=1']]) {
+    const r = await set('/api/testAccount', { email });
+    equal([r.json.ok, r.json.email], [true, email], r.text);
+    const heads = await (await fetch(`${fake.base}/__log?heads=1&n=5`)).json(), one = JSON.stringify(heads.filter((h) => h.path.startsWith(path)));
+    ok(one.includes(`X-Own: ${own}`) && one.includes(`Cookie: ${cookie}`), one || JSON.stringify(heads).slice(0, 1000));
+    const back = await set('/api/updateAccount', { email, headers: null, cookie: null });
+    equal([back.json.headers, back.json.cookie], [null, null], back.text);
+  }
+});
+
 await test('api 9.1: updateAccountProxy', async () => {
   const r = await set('/api/updateAccountProxy', { email: 'colon@example.org', proxy: 'socks5://u:p@127.0.0.1:1080' });
   equal(r.json, { email: 'colon@example.org', proxy: `socks5://${MASK}@127.0.0.1:1080`, persisted: true });
@@ -214,6 +227,29 @@ await test('api 9.1: a rest is told with its reason and the upstream\'s words, a
   await fake.reset();
   equal((await chat(gw, 'x')).status, 200);
   equal((await account('ok@example.org')).status.kind, 'active');
+});
+
+await test('api 9.1: chats that run on an account which is disabled or deleted go on to their end', async () => {
+  const others = ['ok@example.org', 'user1@example.org', 'colon@example.org'];
+  equal((await set('/api/setAccount', { email: 'user3@example.org', password: 'pw-3' })).status, 200);
+  await set('/api/setAccountEnabled', { emails: others, enabled: false });
+  for (const how of ['disabled', 'deleted']) {
+    const running = [1, 2].map(() => stream(gw, '[[scenario:slow ms=300]]', { model: 'qwen3.7-max' }));
+    await waitFor(async () => (await account('user3@example.org')).inflight === 2, 10000, 'both run');
+    if (how === 'disabled') equal((await set('/api/setAccountEnabled', { email: 'user3@example.org', enabled: false })).json.updated, 1);
+    else equal((await call('DELETE', '/api/deleteAccount', { email: 'user3@example.org' })).json.deleted, 1);
+    equal((await chat(gw, 'x', { model: 'qwen3.7-max' })).status, 503, `${how}: nothing new begins on it`);
+    for (const r of await Promise.all(running)) equal([r.status, r.finish, r.error, r.text.length > 10], [200, 'stop', undefined, true], how);
+    if (how === 'disabled') {
+      await waitFor(async () => (await account('user3@example.org')).inflight === 0, 5000, 'given back');
+      await set('/api/setAccountEnabled', { email: 'user3@example.org', enabled: true });
+    }
+  }
+  equal(await account('user3@example.org'), undefined);
+  equal((await set('/api/setAccount', { email: 'user3@example.org', password: 'pw-3' })).status, 200, 'it may come again');
+  equal((await chat(gw, 'x', { model: 'qwen3.7-max' })).status, 200);
+  equal((await call('DELETE', '/api/deleteAccount', { email: 'user3@example.org' })).json.deleted, 1);
+  await set('/api/setAccountEnabled', { email: 'ok@example.org', enabled: true });
 });
 
 await test('api 9.1: refreshAccount', async () => {

@@ -118,6 +118,10 @@ await test('api 9.1: explain tells why not, and until when', async () => {
   ok(Math.abs(why(e, first).until - told.until) <= 1 && e.waitMs > 1000, JSON.stringify([e, told]));
   equal(why(e, rest[0]), { email: rest[0], why: 'is switched off', until: null });
   equal(why(e, rest[1]), { email: rest[1], why: 'is busy: 1 of 1 turns at once', until: null });
+  await set('/api/updateAccount', { email: rest[1], maxInflight: 2 });
+  equal((await explain('?feature=chat')).choice?.email, rest[1], 'maxInflight of the account wins over MAX_INFLIGHT_PER_ACCOUNT');
+  await set('/api/updateAccount', { email: rest[1], maxInflight: null });
+  equal((await explain('?feature=chat')).choice, null);
   const image = await explain('?model=qwen3.7-plus-image');
   ok(image.feature === 'image' || image.error?.code === 'unsupported_model_variant', JSON.stringify(image));
   equal((await explain('?feature=video')).choice?.email ?? null, first, 'its quota of chats says nothing of videos');

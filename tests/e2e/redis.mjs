@@ -51,7 +51,7 @@ const end = async (gw) => {
   if (code !== 0 || bad.length) untidy.push(`code ${code}: ${bad.join(' | ').slice(0, 700)}`);
 };
 
-const fake = await fakeUpstream();
+const fake = await fakeUpstream({ args: ['--accounts', '20'] });
 const redis = await redisServer();
 await redis.start();
 const shared = { DATA_SAVE_MODE: 'redis', REDIS_URL: redis.url, AUTO_REFRESH_INTERVAL: '3600', CHAT_RETRY_COUNT: '0' };
@@ -82,6 +82,24 @@ await test('api 9.9: a setting changed in one is seen by the other within a seco
   equal((await settings(two)).source.nMax, 'stored');
   await call(two, 'PATCH', '/api/settings', { nMax: null, upstreamCookie: null });
   await within(1000, async () => (await settings(one)).nMax === 4, 'its end');
+});
+const accountOf = async (gw, email) => (await call(gw, 'GET', `/api/getAllAccounts?search=${encodeURIComponent(email)}`)).json.data.find((a) => a.email === email);
+await test('api 9.1, 9.9: an account added, changed, disabled and deleted in one gateway is so in the other within a second', async () => {
+  const email = 'user3@example.org';
+  const add = await call(one, 'POST', '/api/setAccount', { email, password: 'pw-3', note: 'shared' });
+  equal([add.status, add.json.persisted], [200, true], add.text);
+  await within(1500, async () => (await accountOf(two, email))?.note === 'shared', 'it is there');
+  equal((await call(two, 'POST', '/api/setAccount', { email, password: 'pw-3' })).json.error?.code, 'already_exists');
+  await call(two, 'POST', '/api/updateAccount', { email, note: 'changed', maxInflight: 4, headers: { 'X-A': 'b' } });
+  await within(1500, async () => { const a = await accountOf(one, email); return a.note === 'changed' && a.maxInflight === 4 && Object.keys(a.headers ?? {}).join() === 'X-A'; }, 'it is changed');
+  await call(one, 'POST', '/api/setAccountEnabled', { email, enabled: false });
+  await within(1500, async () => (await accountOf(two, email)).status.kind === 'disabled', 'it is disabled');
+  await call(two, 'POST', '/api/setAccountEnabled', { email, enabled: true });
+  await within(1500, async () => (await accountOf(one, email)).status.kind === 'active', 'it is enabled');
+  equal((await call(two, 'DELETE', '/api/deleteAccount', { email })).json, { deleted: 1, persisted: true });
+  await within(1500, async () => (await accountOf(one, email)) === undefined, 'it is gone');
+  await sleep(1500);
+  equal([await accountOf(one, email), await accountOf(two, email)], [undefined, undefined], 'nobody brings it back');
 });
 await test('api 3.11: a cool-down met by one is kept by the other, and nobody writes it again and again', async () => {
   for (let i = 0; i < 2; i++) await chat(one, '[[scenario:quota]]'); // both accounts are done for the day
@@ -124,6 +142,14 @@ await test('api 9.6, 9.9, 12: Redis away: chats go on, readiness says so, change
   const w = await call(one, 'PATCH', '/api/settings', { nMax: 3 });
   equal([w.status, w.json.error?.type, w.json.error?.code], [503, 'service_unavailable_error', 'store_unavailable'], w.text);
   equal((await settings(one)).nMax, 4, 'nothing was changed');
+  const before = (await call(one, 'GET', '/api/getAllAccounts')).json.data.map((x) => [x.email, x.note, x.enabled]);
+  for (const [method, path, body] of [['POST', '/api/setAccount', { email: 'user4@example.org', password: 'pw-4' }], ['POST', '/api/updateAccount', { email: 'ok@example.org', note: 'n' }],
+    ['POST', '/api/setAccountEnabled', { email: 'ok@example.org', enabled: false }], ['DELETE', '/api/deleteAccount', { email: 'ok@example.org' }]]) {
+    const x = await call(one, method, path, body);
+    equal([x.status, x.json.error?.code], [503, 'store_unavailable'], path + x.text);
+    ok(Number(x.headers.get('retry-after')) > 0, `${path}: Retry-After`);
+  }
+  equal((await call(one, 'GET', '/api/getAllAccounts')).json.data.map((x) => [x.email, x.note, x.enabled]), before, 'no account was changed');
 });
 await test('api 9.9: what was met while Redis was away is written and shared once it is back', async () => {
   await chat(one, '[[scenario:quota]]');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chat, done, equal, fakeUpstream, gateway, KEY, ok, post, test, USER_KEY, waitFor } from './lib.mjs';
 
-const fake = await fakeUpstream();
+const fake = await fakeUpstream({ args: ['--accounts', '20'] });
 const top = mkdtempSync(join(tmpdir(), 'q2a-'));
 const folder = (name) => join(top, name);
 const call = async (gw, method, path, body, key = KEY) => {
@@ -34,6 +34,33 @@ await test('api 9.9: a full disk is told, loses nothing and needs no restart', a
   await gw.process.ended;
   const again = await gateway(fake, { DATA_SAVE_MODE: 'file', DATA_DIR: folder('full') });
   equal((await call(again, 'GET', '/api/settings')).json.queueMax, 11);
+  equal(await again.stop(), 0);
+});
+
+await test('api 9.1, 9.9: a full disk refuses every change of accounts, and changes none', async () => {
+  const env = { DATA_SAVE_MODE: 'file', DATA_DIR: folder('accounts') };
+  const gw = await gateway(fake, env);
+  const limit = (bytes) => execFileSync('prlimit', ['--pid', String(gw.process.pid), `--fsize=${bytes}:unlimited`]);
+  const shown = async (g) => (await call(g, 'GET', '/api/getAllAccounts')).json.data.map((a) => [a.email, a.note, a.enabled, a.maxInflight]);
+  equal((await call(gw, 'POST', '/api/setAccount', { email: 'user1@example.org', password: 'pw-1', note: 'first' })).json.persisted, true);
+  const before = await shown(gw);
+  limit(0);
+  for (const [method, path, body] of [['POST', '/api/setAccount', { email: 'user2@example.org', password: 'pw-2' }], ['POST', '/api/updateAccount', { email: 'user1@example.org', note: 'second', maxInflight: 3 }],
+    ['POST', '/api/setAccountEnabled', { email: 'user1@example.org', enabled: false }], ['POST', '/api/updateAccountProxy', { email: 'user1@example.org', proxy: 'http://127.0.0.1:9' }],
+    ['DELETE', '/api/deleteAccount', { email: 'user1@example.org' }], ['DELETE', '/api/deleteAccount', { all: true, confirm: 'DELETE' }]]) {
+    const r = await call(gw, method, path, body);
+    equal([r.status, r.json.error?.code], [500, 'store_error'], path + JSON.stringify(r.json));
+    equal(await shown(gw), before, path);
+  }
+  const task = (await call(gw, 'POST', '/api/setAccounts', { accounts: 'user3@example.org:pw-3', async: false })).json;
+  equal([task.status, task.failedEmails], ['failed', ['user3@example.org']], JSON.stringify(task));
+  equal((await chat(gw, 'hello')).status, 200);
+  limit('unlimited');
+  equal((await call(gw, 'POST', '/api/updateAccount', { email: 'user1@example.org', note: 'third' })).json.note, 'third');
+  gw.process.kill('SIGKILL');
+  await gw.process.ended;
+  const again = await gateway(fake, env);
+  equal(await shown(again), before.map((a) => (a[0] === 'user1@example.org' ? [a[0], 'third', a[2], a[3]] : a)));
   equal(await again.stop(), 0);
 });
 

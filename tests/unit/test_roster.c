@@ -74,6 +74,7 @@ static void t_first_match(void)
   CHECK_INT(roster_display(a, NOW + HOUR, &until), ROSTER_MEDIA_LIMITED); /* its time has come, though nobody has looked */
   CHECK_INT(until, NOW + 3 * HOUR);
   account_clear(a, FEATURE_IMAGE);
+  a->failed = true;
   CHECK_INT(roster_display(a, NOW + HOUR, &until), ROSTER_WARN);
   a->failed = false;
   CHECK_INT(roster_display(a, NOW + HOUR, &until), ROSTER_TOKEN_EXPIRING);
@@ -122,7 +123,7 @@ static void t_words(void)
 
 /* ---- pages ---- */
 
-struct page { char names[MANY][32]; int n; };
+struct page { char names[MANY][48]; int n; };
 static struct page page;
 
 static void row(void *ctx, const struct roster_view *v)
@@ -148,7 +149,7 @@ static int list(const struct roster_query *q)
 static void fill(void)
 {
   for(int i = 0; i < MANY; i++) {
-    char name[32], proxy[64], note[32];
+    char name[48], proxy[64], note[32];
     unsigned mix = (unsigned)i * 2654435761u;
     snprintf(name, sizeof name, "u%08x%04d@example.org", mix, i);
     snprintf(proxy, sizeof proxy, "http://user%d:hush%d@way%d.example:8080", i, i, i % 5);
@@ -177,7 +178,7 @@ static void key_of(void *ctx, struct account *a)
 /* Every order, both ways: the keys never go back, all are there once, and a page is a piece of the whole. */
 static void t_orders(void)
 {
-  static char all[MANY][32];
+  static char all[MANY][48];
   begin();
   fill();
   for(int sort = 0; sort <= ROSTER_BY_CREATED; sort++)
