@@ -153,10 +153,11 @@ test: setup-test all
 	@rm -f $(B)/results.*
 	@tests/run.sh $(B)/results.test tests/lint.sh $(CHECK_BIN) $(UNIT_BIN) $(sort $(wildcard tests/*.test.sh)) tests/fake/selftest.sh tests/fake/speed.sh \
 	  $(filter-out tests/e2e/node.sh tests/e2e/lib.mjs,$(E2E)) $(BROWSER) tests/bench/streams.sh tests/spec.sh
-torture: setup-test all
+torture: setup-test setup-release all
+	@tools/release.sh $(VERSION)
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN) $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/check/qwen2api
 	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh)) \
-	  $(filter-out tests/programs/program.mjs,$(sort $(wildcard tests/programs/*.mjs)))
+	  $(filter-out tests/programs/program.mjs,$(sort $(wildcard tests/programs/*.mjs))) tests/release/release.mjs
 
 # Puts official keys into a store: for tests, until a route does.
 $(B)/seed: tests/e2e/seed.c $(B)/unit/unit.o $(B)/unit/server.o $(B)/host/libthird.a
