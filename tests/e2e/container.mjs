@@ -16,7 +16,7 @@ for (const line of said(binary, ['readme-table']).split('\n')) {
   for (const [, name] of (names ?? '').matchAll(/`([A-Z0-9_]+)`/g)) settings.set(name, changes);
 }
 
-await test('5.5: make container lays out a whole build context', () => {
+await test('api 11.7: make container lays out a whole build context', () => {
   said('make', ['-s', 'container'], { cwd: top });
   equal(readdirSync(kit).sort(), ['Dockerfile', 'README.md', 'app', 'docker-compose-redis.yml', 'docker-compose.yml', 'qwen2api']);
   ok(readFileSync(join(kit, 'qwen2api')).equals(readFileSync(binary)), 'the program that was built');
@@ -25,7 +25,7 @@ await test('5.5: make container lays out a whole build context', () => {
 // ---- the compose files ----
 const compose = (name) => parse(readFileSync(join(kit, name), 'utf8'));
 for (const name of ['docker-compose.yml', 'docker-compose-redis.yml']) {
-  await test(`5.5: ${name}: every variable is a setting, empty means default, nothing more is allowed than needed`, () => {
+  await test(`api 11.7: ${name}: every variable is a setting, empty means default, nothing more is allowed than needed`, () => {
     const file = compose(name), s = file.services.qwen2api;
     ok(settings.size > 60, `the table of settings has ${settings.size} rows`);
     for (const [key, value] of Object.entries(s.environment)) {
@@ -46,7 +46,7 @@ for (const name of ['docker-compose.yml', 'docker-compose-redis.yml']) {
     rmSync(cwd, { recursive: true });
   });
 }
-await test('5.5: docker-compose-redis.yml: Redis keeps what it acknowledged and is waited for', () => {
+await test('api 11.7: docker-compose-redis.yml: Redis keeps what it acknowledged and is waited for', () => {
   const { services: { qwen2api: s, redis }, volumes } = compose('docker-compose-redis.yml');
   equal([s.environment.DATA_SAVE_MODE, s.depends_on.redis.condition], ['redis', 'service_healthy']);
   ok(/^\$\{API_KEY:\?/.test(s.environment.API_KEY) && /^\$\{SECRET_KEY:\?/.test(s.environment.SECRET_KEY), 'both keys are demanded');
@@ -57,7 +57,7 @@ await test('5.5: docker-compose-redis.yml: Redis keeps what it acknowledged and 
 });
 
 // ---- the Space ----
-await test('5.5: the Space: front matter for Hugging Face, its words name settings that exist', () => {
+await test('api 11.7: the Space: front matter for Hugging Face, its words name settings that exist', () => {
   const text = readFileSync(join(kit, 'README.md'), 'utf8'), [, front] = /^---\n([\s\S]*?)\n---\n/.exec(text);
   const f = parse(front);
   equal([f.title, f.sdk, f.app_port], ['qwen2api', 'docker', 3000]);
@@ -71,7 +71,7 @@ await test('5.5: the Space: front matter for Hugging Face, its words name settin
 
 // ---- the image ----
 const dockerfile = readFileSync(join(kit, 'Dockerfile'), 'utf8').replace(/^#.*\n/gm, '');
-await test('5.5: Dockerfile: FROM scratch, user 1000, /app, a health check without a shell, no setting that would hide PORT', () => {
+await test('api 11.7: Dockerfile: FROM scratch, user 1000, /app, a health check without a shell, no setting that would hide PORT', () => {
   const lines = dockerfile.trim().split('\n');
   equal(lines[0], 'FROM scratch');
   ok(lines.includes('USER 1000:1000') && lines.includes('WORKDIR /app') && lines.includes('ENTRYPOINT ["/app/qwen2api"]'), dockerfile);
@@ -84,13 +84,13 @@ else {
   const root = mkdtempSync(join(tmpdir(), 'q2a-root-')), buildah = (...args) => said('buildah', ['--storage-driver', 'vfs', ...args]).trim();
   const tag = `localhost/qwen2api-test:${process.pid}`;
   if (has('buildah')) {
-    await test('5.5: buildah builds the image', () => {
+    await test('api 11.7: buildah builds the image', () => {
       buildah('bud', '--isolation', 'chroot', '-q', '-t', tag, kit);
       const { config } = JSON.parse(buildah('inspect', '--type', 'image', tag)).OCIv1;
       equal([config.User, config.WorkingDir, config.Entrypoint, config.ExposedPorts, config.StopSignal], ['1000:1000', '/app', ['/app/qwen2api'], { '3000/tcp': {} }, 'SIGTERM']);
       ok(!config.Env?.some((e) => !e.startsWith('PATH=')), `${config.Env}`);
     });
-    await test('5.5: the image runs by buildah', () => {
+    await test('api 11.7: the image runs by buildah', () => {
       const c = buildah('from', '--pull-never', tag);
       said('cp', ['-a', `${buildah('mount', c)}/.`, root]); // as it is before a run adds names of hosts to it
       ok(buildah('run', '--isolation', 'chroot', c, '--', '/app/qwen2api', '--version').startsWith('qwen2api '), 'its version');
@@ -104,7 +104,7 @@ else {
     copyFileSync(binary, join(root, 'app/qwen2api'));
   }
   said('chmod', ['0755', root]);
-  await test('5.5: one file is in the image: no shell, no library; the folders are the user\'s', () => {
+  await test('api 11.7: one file is in the image: no shell, no library; the folders are the user\'s', () => {
     const files = said('find', [root, '-type', 'f', '!', '-name', '.keep', '-printf', '/%P %m %U\n']).trim().split('\n');
     ok(/^\/app\/qwen2api 755 \d+$/.test(files[0]) && files.length === 1, files.join());
     for (const dir of ['data', 'caches', 'logs']) equal([statSync(join(root, 'app', dir)).uid, statSync(join(root, 'app', dir)).gid], [1000, 1000], dir);
@@ -131,7 +131,7 @@ else {
     }, 10000, `it answers: ${gw.log}`);
   };
   const health = (more = [], e = env) => { const [f, a, o] = inside(e, 'healthcheck', ...more); return spawnSync(f, a, o).status; };
-  await test('5.5: as user 1000, with nothing else there: it serves on PORT, its health check answers', async () => {
+  await test('api 11.7: as user 1000, with nothing else there: it serves on PORT, its health check answers', async () => {
     equal(health(), 1, 'before it runs');
     await run();
     equal([health(), health(['--ready'])], [0, 0]);
@@ -139,7 +139,7 @@ else {
     equal([field('Uid').split('\t')[0], field('Gid').split('\t')[0], field('CapEff'), field('NoNewPrivs')], ['1000', '1000', '0000000000000000', '1']);
     ok((await (await fetch(`${gw.base}/`)).text()).includes('<html'), 'the page');
   });
-  await test('5.5: a chat goes through, and what was changed is in the volume at the next start', async () => {
+  await test('api 11.7: a chat goes through, and what was changed is in the volume at the next start', async () => {
     const r = await chat(gw, 'hello', {}, { key: ADMIN });
     equal([r.status, r.finish], [200, 'stop'], r.raw);
     const put = await fetch(`${gw.base}/api/settings`, { method: 'PATCH', headers: { ...auth(ADMIN), 'content-type': 'application/json' }, body: '{"chatRetryCount":3}' });
@@ -153,7 +153,7 @@ else {
     gw.process.kill('SIGTERM');
     equal(await gw.process.ended, 0, gw.log);
   });
-  await test('5.5: a volume that user 1000 cannot write is told with what to do, and ends with 73', () => {
+  await test('api 11.7: a volume that user 1000 cannot write is told with what to do, and ends with 73', () => {
     said('chown', ['0:0', join(root, 'app/data')]);
     const [f, a, o] = inside({ ...env, DATA_SAVE_MODE: 'file' });
     const r = spawnSync(f, a, { ...o, encoding: 'utf8', timeout: 10000 });
@@ -176,7 +176,7 @@ const unit = (name) => {
   }
   return out;
 };
-await test('11.6: the unit: notifies, is not root, restarts after a crash but not after wrong settings', () => {
+await test('api 11.6: the unit: notifies, is not root, restarts after a crash but not after wrong settings', () => {
   const { Service: s } = unit('qwen2api.service'), socket = unit('qwen2api.socket');
   equal([s.Type, s.User, s.Restart, s.StateDirectory, s.WorkingDirectory], [['notify'], ['qwen2api'], ['on-failure'], ['qwen2api'], ['/var/lib/qwen2api']]);
   equal(s.RestartPreventExitStatus, ['2 65 73 78']);
@@ -184,7 +184,7 @@ await test('11.6: the unit: notifies, is not root, restarts after a crash but no
   equal(socket.Socket.ListenStream, ['3000']);
 });
 if (has('systemd-analyze')) {
-  await test('5.5: systemd finds the units sound and little exposed', () => {
+  await test('api 11.7: systemd finds the units sound and little exposed', () => {
     const dir = mkdtempSync(join(tmpdir(), 'q2a-'));
     for (const f of ['qwen2api.service', 'qwen2api.socket']) copyFileSync(join(top, 'tools/container', f), join(dir, f));
     mkdirSync(join(dir, 'root/usr/local/bin'), { recursive: true });

@@ -85,7 +85,7 @@ async function through(name, port) {
 // ---- nginx ----
 {
   const port = await freePort();
-  await test('5.5: nginx takes the site file', async () => {
+  await test('nginx takes the site file', async () => {
     mkdirSync(join(dir, 'tmp'));
     writeFileSync(join(dir, 'site.conf'), replaced(site('nginx.conf'), ['server 127.0.0.1:3000', `server 127.0.0.1:${gw.port}`],
       ['listen 443 ssl;', `listen 127.0.0.1:${port} ssl;`], ['  listen [::]:443 ssl;\n', ''],
@@ -95,7 +95,7 @@ async function through(name, port) {
     const r = spawnSync('nginx', ['-t', '-p', dir, '-c', join(dir, 'nginx.conf'), '-e', 'stderr'], { encoding: 'utf8' });
     equal([r.status, /warn|emerg/.test(r.stderr)], [0, false], r.stderr);
   });
-  await test('5.5: nginx waits longer than the longest turn, and takes bodies as large as the gateway', () => {
+  await test('nginx waits longer than the longest turn, and takes bodies as large as the gateway', () => {
     const text = site('nginx.conf'), env = spawnSync(join(top, 'build/qwen2api'), ['readme-table'], { encoding: 'utf8' }).stdout;
     const value = (name) => Number(new RegExp(`^\\| \`${name}\` \\| \`(\\d+)\``, 'm').exec(env)[1]);
     ok(Number(/proxy_read_timeout (\d+)s/.exec(text)[1]) > Math.max(value('UPSTREAM_TURN_TIMEOUT'), 1800), 'proxy_read_timeout');
@@ -111,7 +111,7 @@ if (spawnSync('sh', ['-c', 'command -v caddy']).status === 0) {
   const port = await freePort();
   writeFileSync(join(dir, 'Caddyfile'), replaced(site('Caddyfile'), ['qwen2api.example.org {', `{\n\tadmin off\n\tauto_https off\n}\nhttps://:${port} {\n\ttls ${join(certs, 'fake.pem')} ${join(certs, 'fake.key')}`],
     ['reverse_proxy 127.0.0.1:3000', `reverse_proxy 127.0.0.1:${gw.port}`]));
-  await test('5.5: Caddy takes the site file', () => {
+  await test('Caddy takes the site file', () => {
     const r = spawnSync('caddy', ['validate', '--config', join(top, 'tools/container/Caddyfile'), '--adapter', 'caddyfile'], { encoding: 'utf8', env: { ...process.env, HOME: dir } });
     equal(r.status, 0, r.stderr);
   });

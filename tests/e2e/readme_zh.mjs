@@ -10,7 +10,7 @@ const table = (text, head) => {
   const lines = text.slice(text.indexOf(head)).split('\n\n')[0].split('\n').filter((l) => l.startsWith('|')).slice(2);
   return lines.map((l) => l.split(/(?<!\\)\|/).slice(1, -1).map((c) => c.trim()));
 };
-await test('5.7: the Chinese part has the same sections, and each is in Chinese', () => {
+await test('the Chinese part has the same sections, and each is in Chinese', () => {
   equal(headings(chinese).map((h) => h.match(/^#+/)[0]), headings(readme).map((h) => h.match(/^#+/)[0]));
   const sections = prose(chinese).split(/^#+ .*$/m).slice(1), ours = prose(readme).split(/^#+ .*$/m).slice(1);
   sections.forEach((section, i) => {
@@ -20,8 +20,8 @@ await test('5.7: the Chinese part has the same sections, and each is in Chinese'
   });
   ok(readme.includes('[中文](#zh)') && chinese.includes('[English](#qwen2api)'), 'each part leads to the other');
 });
-await test('5.7: the Chinese part has the same examples', () => equal(code(chinese), code(readme)));
-await test('5.7: the Chinese part has the same endpoints, settings with their defaults, parts and commands', () => {
+await test('the Chinese part has the same examples', () => equal(code(chinese), code(readme)));
+await test('the Chinese part has the same endpoints, settings with their defaults, parts and commands', () => {
   const first = (rows) => rows.map((r) => (r[0].match(/`[^`]+`/g) ?? [r[0]]).join());
   for (const [a, b] of [['| Endpoint |', '| 接口 |'], ['| Variable | Default |', '| 变量 | 默认 |'], ['| Part |', '| 部分 |'], ['| Command |', '| 命令 |']]) {
     const ours = table(readme, a), theirs = table(chinese, b);
@@ -34,7 +34,7 @@ await test('5.7: the Chinese part has the same endpoints, settings with their de
     });
   }
 });
-await test('5.7: the Chinese part names the same variables, paths and numbers of exit', () => {
+await test('the Chinese part names the same variables, paths and numbers of exit', () => {
   const names = (text) => [...new Set(prose(text).match(/`[^`\n]*[A-Z]{2,}_[A-Z_]+[^`\n]*`|`\/[a-zA-Z][^`\n]*`|`make [a-z]+`/g))].sort();
   const ours = names(readme), theirs = new Set(names(chinese));
   equal(ours.filter((n) => !theirs.has(n)), []);

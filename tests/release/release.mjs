@@ -20,7 +20,7 @@ const machines = [
 const source = `qwen2api-${version}-source.tar.xz`, parts = `qwen2api-${version}.cdx.json`;
 const sums = () => readFileSync(join(out, 'SHA256SUMS'), 'utf8');
 
-await test('5.5: all is there, and the sums are right', () => {
+await test('all is there, and the sums are right', () => {
   equal(readdirSync(out).sort(), ['SHA256SUMS', parts, source, ...machines.map((m) => `qwen2api-${version}-linux-${m.name}`)].sort());
   const lines = sums().trim().split('\n').map((l) => l.split('  '));
   equal(lines.map((l) => l[1]).sort(), readdirSync(out).filter((f) => f !== 'SHA256SUMS').sort());
@@ -31,7 +31,7 @@ const fake = await fakeUpstream();
 for (const m of machines) {
   const size = existsSync(m.file) ? statSync(m.file).size : 0;
   console.log(`${m.name}: ${size} bytes`);
-  await test(`5.5: ${m.name}: a stripped static-PIE with RELRO, BIND_NOW and no executable stack, without a path of this machine`, () => {
+  await test(`${m.name}: a stripped static-PIE with RELRO, BIND_NOW and no executable stack, without a path of this machine`, () => {
     const elf = (what) => said('readelf', ['-W', what, m.file]);
     ok(new RegExp(`Machine: .*${m.machine}$`, 'm').test(elf('-h')) && /Type: +DYN/.test(elf('-h')), elf('-h'));
     if (m.name === 'armv7') ok(/hard-float ABI/.test(elf('-h')), elf('-h'));
@@ -48,12 +48,12 @@ for (const m of machines) {
     writeFileSync(program, `#!/bin/sh\nexec ${m.emulator} ${m.file} "$@"\n`);
     chmodSync(program, 0o755);
   }
-  await test(`5.5: ${m.name}: says its version, and that of its parts`, () => {
+  await test(`${m.name}: says its version, and that of its parts`, () => {
     equal(said(program, ['--version']).split(' ').slice(0, 2), ['qwen2api', version]);
     ok(said(program, ['licenses']).includes('BearSSL') && said(program, ['assets']).includes('index.html'), 'licences and pages');
     equal(said(program, ['readme-table']), said(join(top, 'build/qwen2api'), ['readme-table']));
   });
-  await test(`5.5: ${m.name}: serves: health, page, a chat over TLS, a stream, and keeps what was changed`, async () => {
+  await test(`${m.name}: serves: health, page, a chat over TLS, a stream, and keeps what was changed`, async () => {
     const data = mkdtempSync(join(tmpdir(), 'q2a-')), env = { DATA_SAVE_MODE: 'file', DATA_DIR: data };
     let gw = await gateway(fake, env, [], program);
     equal(spawnSync(program, ['healthcheck', '--ready'], { env: { SERVICE_PORT: String(gw.port), PATH: process.env.PATH } }).status, 0, 'healthcheck');
@@ -73,7 +73,7 @@ for (const m of machines) {
 }
 await fake.stop();
 
-await test('5.5: the list of parts is valid CycloneDX, and has every part', async () => {
+await test('the list of parts is valid CycloneDX, and has every part', async () => {
   const text = readFileSync(join(out, parts), 'utf8'), bom = JSON.parse(text);
   equal(await new Validation.JsonStrictValidator(Spec.Version.v1dot5).validate(text), null);
   const wrong = await new Validation.JsonStrictValidator(Spec.Version.v1dot5).validate(text.replace('"library"', '"thing"'));
@@ -94,7 +94,7 @@ await test('5.5: the list of parts is valid CycloneDX, and has every part', asyn
     .map((n) => [n, createHash('sha256').update(readFileSync(join(out, n))).digest('hex')]));
 });
 
-await test('5.5: the source archive builds without Node and without a network, to the same bytes', () => {
+await test('the source archive builds without Node and without a network, to the same bytes', () => {
   const bin = join(dir, 'bin'), log = join(dir, 'log');
   mkdirSync(bin);
   for (const tool of readdirSync('/usr/bin')) if (!/^(node|nodejs|npm|npx|curl|wget|git|apt.*)$/.test(tool)) symlinkSync(join('/usr/bin', tool), join(bin, tool));
@@ -108,7 +108,7 @@ await test('5.5: the source archive builds without Node and without a network, t
   ok(readFileSync(join(tree, 'build/qwen2api')).equals(readFileSync(here.file)), 'other bytes');
 });
 
-await test('5.5: made again, the release is the same', () => {
+await test('made again, the release is the same', () => {
   const before = sums();
   said('tools/release.sh', [version], { cwd: top, stdio: ['ignore', 'pipe', 'pipe'] });
   equal(sums(), before);
