@@ -1,5 +1,6 @@
-// access.mjs - who may call what (api 1.4 - 1.7): every row of `qwen2api routes` with every kind of key, whatever the Host and
-// however the path is spelled; guessing is slowed by address; a client's address is believed from trusted proxies only.
+// access.mjs - who may call what (api 1.4 - 1.7, issue 4.8): every row of `qwen2api routes` with every kind of key, revoked and used-up
+// ones too, whatever the Host and however the path is spelled; guessing is slowed by address; a client's address is believed from
+// trusted proxies only.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
@@ -65,6 +66,59 @@ await test(`api 1.4, 1.5: ${rows.length} routes, each with no key, a wrong one, 
     if (who === 'key') ok(!denied(got.user), `${at}, user: ${got.user.status} ${got.user.code}`);
     else equal([got.user.status, got.user.code, got.user.json.error.type], [403, 'admin_required', 'permission_error'], at);
   }
+});
+
+// What costs an account's turn, with a body that would be answered. The other POST routes of keys cost none.
+const image = 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+const hello = [{ role: 'user', content: 'hello' }];
+const work = {
+  '/v1/chat/completions': { messages: hello }, '/v1/messages': { model: 'qwen3-max', max_tokens: 9, messages: hello }, '/v1/completions': { prompt: 'hello' }, '/v1/responses': { input: 'hello' },
+  '/v1/images/generations': { prompt: 'a cat' }, '/v1/images/edits': { prompt: 'blue', image }, '/v1/videos': { prompt: 'a kitten', wait: 0 }, '/v1/videos/generations': { prompt: 'a kitten', wait: 0 },
+  '/v1/embeddings': { model: 'text-embedding-v4', input: 'hello' }, '/cli/v1/chat/completions': { model: 'qwen3-coder-plus', messages: hello },
+};
+const free = ['/v1/messages/count_tokens', '/v1/responses/input_tokens', '/v1/responses/x', '/cli/v1/models'];
+await test(`api 1.4, 9.3: ${rows.length} routes, each with a deleted, a disabled, an expired and a used-up key`, async () => {
+  const own = await gateway(fake, { TRUST_PROXY: '127.0.0.1', CLI_API_KEY: 'sk-fake-dashscope', CLI_BASE_URL: 'https://dashscope.aliyuncs.com/compatible-mode/v1' });
+  const admin = async (method, path, body) => {
+    const r = await ask(own, method, path, { key: KEY, body: JSON.stringify(body) });
+    equal(r.status, 200, r.text);
+    return r.json;
+  };
+  const give = (body) => admin('POST', '/api/addRegularKey', body);
+  const bad = { deleted: await give({}), disabled: await give({}), expired: await give({}) }, spent = await give({ dailyRequests: 1 });
+  for (const k of [...Object.values(bad), spent]) equal((await ask(own, 'POST', '/v1/chat/completions', { key: k.apiKey, body: JSON.stringify({ messages: hello }) })).status, 200, 'each was good once');
+  await admin('POST', '/api/deleteRegularKey', { id: bad.deleted.id });
+  await admin('PATCH', `/api/keys/${bad.disabled.id}`, { enabled: false });
+  await admin('PATCH', `/api/keys/${bad.expired.id}`, { expiresAt: Math.floor(Date.now() / 1000) - 1 });
+  let worked = 0;
+  for (const { method, path, who } of rows) {
+    const at = `${method} ${path} (${who})`;
+    for (const [what, k] of Object.entries(bad)) {
+      const r = await ask(own, method, path, { key: k.apiKey, headers: from() });
+      if (path === '/verify') equal([r.status, r.json.message], [401, 'Unauthorized'], `${at}, ${what}`);
+      else if (who === 'open') ok(!denied(r), `${at}, ${what}: ${r.status}`);
+      else ok(coded(r, path, 'invalid_api_key'), `${at}, ${what}: ${r.text}`);
+      ok(!r.text.includes(k.apiKey), `${at}, ${what}: masked`);
+    }
+    const r = await ask(own, method, path, { key: spent.apiKey, headers: from(), body: method === 'POST' && work[path] ? JSON.stringify(work[path]) : undefined });
+    if (who === 'admin') {
+      equal([r.status, r.code], [403, 'admin_required'], at);
+    } else if (who === 'key' && method === 'POST' && work[path]) {
+      worked++;
+      ok(Number(r.headers['retry-after']) > 0, `${at}: ${r.status} ${r.text}`);
+      equal([r.status, path === '/v1/messages' ? r.json.error.type : r.code], [429, path === '/v1/messages' ? 'rate_limit_error' : 'key_quota_exceeded'], at);
+    } else {
+      ok(!denied(r) && r.status !== 429, `${at}: ${r.status} ${r.text}`);
+      ok(who === 'open' || method !== 'POST' || /does not offer/.test(r.text) || free.includes(path), `${at}: does it count? ${r.status} ${r.text}`);
+    }
+  }
+  equal(worked, Object.keys(work).length, 'all of them are routes');
+  const { data } = await admin('GET', '/api/keys'), one = data.find((k) => k.id === spent.id);
+  equal([one.usage.total.calls, one.inflight], [1, 0], 'what was refused was not counted');
+  // The same bodies are answered once there is something left.
+  await admin('PATCH', `/api/keys/${spent.id}`, { dailyRequests: null });
+  for (const [path, body] of Object.entries(work)) equal((await ask(own, 'POST', path, { key: spent.apiKey, body: JSON.stringify(body) })).status, 200, path);
+  equal(await own.stop(), 0);
 });
 
 await test('api 1.4: OPTIONS is open on every path, and tells nothing', async () => {

@@ -1,6 +1,7 @@
 // canary.mjs - marked secrets in every place, then a look through everything that the run left: files of the store, logs,
 // output of commands, answers and their headers (api 9.9, 11.5; D20). In clear, and as base64, hex and percent-encoded.
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ const secret = {
   password: 'correct horse', refused_password: 'canary-Refused-Pw-11', admin_key: 'sk-canaryAdminKey-2222222222', user_key: 'sk-canaryUserKey-3333333333',
   wrong_key: 'sk-canaryWrongKey-4444444444', sealing: 'canary-Sealing-Secret-55', cookie: 'canaryCookie=66666666', header: 'canary-Header-Value-77',
   stored_cookie: 'canaryStored=88888888', stored_header: 'canary-Stored-Header-99', proxy: 'canaryProxyPw1010', official_key: 'sk-canaryOfficial-1111111111',
-  bad_proxy: 'canaryBadProxy1212',
+  bad_proxy: 'canaryBadProxy1212', own_key: 'sk-canaryOwnKey-1313131313',
 };
 const prompts = { prompt: 'canary prompt thirteen', answer: 'canary answer fourteen', tool: 'canary_tool_argument_15', response: 'canary response sixteen', video: 'canary video seventeen',
   file: 'canary document eighteen', broken: 'canary broken nineteen' };
@@ -44,6 +45,7 @@ const env = {
   DATA_SAVE_MODE: 'file', DATA_DIR: data, ENABLE_FILE_LOG: 'true', LOG_DIR: logs, LOG_LEVEL: 'DEBUG', CACHE_MODE: 'file', CACHE_DIR: caches, CHAT_RETRY_COUNT: '1',
 };
 const gw = await gateway(fake, env);
+const given = {}; // keys that the gateway made, with the one answer that may show them
 const answers = []; // what the gateway said: [where, text, is it the client's own chat]
 const ask = async (method, path, body, { key = secret.admin_key, own = false, headers = {} } = {}) => {
   const r = await fetch(gw.base + path, { method, headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
@@ -72,6 +74,28 @@ await test('a run with marked secrets in every place', async () => {
   await ask('GET', `/v1/models?key=${secret.wrong_key}`, undefined, { key: '' });
   await fetch(`${gw.base}/${secret.wrong_key}`); // its answer names the address that was asked; the log must not
   for (const s of ['500', '502_html', 'html', 'junk', 'malformed', 'err_midway', 'drop', 'validation', '403', 'expired', 'empty']) await say(`[[scenario:${s}]] ${prompts.prompt}`);
+  // keys: an own text, one that is made here, one that goes again; good and wrong limits
+  const key = async (name, body) => {
+    const r = await ask('POST', '/api/addRegularKey', body), json = JSON.parse(r.text);
+    equal(r.status, 200, r.text);
+    if (json.apiKey) { secret[name] = json.apiKey; given[name] = answers.at(-1); }
+    return json.id;
+  };
+  const own = await key('own_key', { apiKey: secret.own_key, name: 'a team', dailyRequests: 2 });
+  const made = await key('made_key', { models: ['qwen3*'] }), brief = await key('brief_key', {});
+  const turn = (k, text = prompts.prompt, more = {}) => ask('POST', '/v1/chat/completions', { model: 'qwen3-max', messages: [{ role: 'user', content: text }], ...more }, { key: k, own: true });
+  for (const k of ['own_key', 'own_key', 'own_key', 'made_key', 'brief_key']) await turn(secret[k]);
+  await turn(secret.made_key, prompts.prompt, { model: 'bare-model' });
+  await ask('POST', '/api/addRegularKey', { apiKey: secret.own_key });
+  await ask('POST', '/api/addRegularKey', { apiKey: secret.made_key, rpm: 'x' });
+  await ask('PATCH', `/api/keys/${made}`, { name: 'changed', enabled: false });
+  await ask('PATCH', `/api/keys/${own}`, { apiKey: secret.own_key });
+  await ask('POST', '/api/deleteRegularKey', { apiKey: secret.brief_key });
+  await ask('POST', '/api/deleteRegularKey', { apiKey: secret.brief_key });
+  await ask('POST', '/api/deleteRegularKey', { apiKey: secret.user_key });
+  for (const k of ['made_key', 'brief_key']) await turn(secret[k]); // disabled, deleted
+  await ask('POST', '/verify', { apiKey: secret.made_key });
+  equal((await ask('PATCH', `/api/keys/${made}`, { enabled: true })).status, 200);
   // the administrator
   equal((await ask('PATCH', '/api/settings', { upstreamCookie: secret.stored_cookie, upstreamHeaders: { 'X-Stored': secret.stored_header } })).status, 200);
   await ask('PATCH', '/api/settings', { proxyUrl: `ftp://user:${secret.bad_proxy}@proxy.example` });
@@ -96,6 +120,15 @@ await test('api 9.9: no secret and no prompt in the files of the store', async (
   for (const f of all) look(f, readFileSync(f).toString('latin1'), { ...secret, ...prompts });
   for (const f of all) ok(!/eyJ[\w-]{8,}\.[\w-]{8,}\./.test(readFileSync(f).toString('latin1')), `${f} has a token`);
 });
+await test('api 1.3: of a key the store has a salted hash and no more', async () => {
+  const file = readFileSync(join(data, 'qwen2api.mdb')), text = file.toString('latin1');
+  ok(text.includes('"masked":"sk-ca') && text.includes('"name":"a team"'), 'the records are there');
+  for (const name of ['admin_key', 'user_key', 'own_key', 'made_key', 'brief_key', 'wrong_key'])
+    for (const hash of ['sha256', 'sha1', 'md5', 'sha512']) { // a hash without salt could be looked up
+      const plain = createHash(hash).update(secret[name]).digest();
+      for (const s of [plain.toString('hex'), plain.toString('base64'), plain.toString('latin1')]) ok(!text.includes(s) && !gw.log().includes(s), `${name} as ${hash}`);
+    }
+});
 await test('D20: no secret, no token, no prompt, no answer in the logs and on standard error', async () => {
   const all = files(logs);
   ok(all.length > 0, 'a log file');
@@ -109,8 +142,12 @@ await test('D20: no secret, no token, no prompt, no answer in the logs and on st
 await test('api 9.9: no secret in any answer, no prompt in any error', async () => {
   ok(answers.length > 50, `${answers.length} answers`);
   ok(answers.some(([w]) => w.includes('/api/settings (200)')) && answers.some(([w]) => /\((4|5)\d\d\)/.test(w)), 'of all kinds');
-  for (const [where, text, own] of answers) {
-    look(where, text, secret);
+  equal(Object.keys(given), ['made_key', 'brief_key']);
+  for (const answer of answers) {
+    const [where, text, own] = answer;
+    const shown = Object.keys(given).filter((name) => given[name] === answer);
+    look(where, text, secret, shown);
+    for (const name of shown) equal(text.split(secret[name]).length, 2, `${where} shows it once`);
     if (!own && !where.startsWith('GET /v1/videos')) look(where, text, prompts);
     ok(!/eyJ[\w-]{8,}\.[\w-]{8,}\./.test(text), `${where} has a token`);
   }
