@@ -39,14 +39,21 @@ void keys_make(char made[KEYS_TEXT])
   crypt_wipe(&rng, sizeof rng);
 }
 
-enum q_status keys_new_admin(struct store *s, char made[KEYS_TEXT])
+static enum q_status keys_make_admin(struct store *s, char made[KEYS_TEXT], unsigned char hash[KEYS_HASH])
 {
-  unsigned char salt[KEYS_SALT], hash[KEYS_HASH];
+  unsigned char salt[KEYS_SALT];
   enum q_status st = keys_salt(s, salt);
   if(st) return st;
   keys_make(made);
   keys_hash(salt, str_z(made), hash);
-  return store_put(s, S("key/admin"), str_of((char *)hash, KEYS_HASH));
+  return Q_OK;
+}
+
+enum q_status keys_new_admin(struct store *s, char made[KEYS_TEXT])
+{
+  unsigned char hash[KEYS_HASH];
+  enum q_status st = keys_make_admin(s, made, hash);
+  return st ? st : store_put(s, S("key/admin"), str_of((char *)hash, KEYS_HASH));
 }
 
 /* ---- the table ---- */
@@ -207,20 +214,50 @@ enum q_status keys_env(struct keys *k, const struct config *c, int64_t now_ms, s
 
 /* ---- birth ---- */
 
+/* Of several gateways that start at once one makes it; the others have nothing to show. */
+static enum q_status keys_first_admin(struct keys *k, char made[KEYS_TEXT], struct strbuf *stored)
+{
+  unsigned char hash[KEYS_HASH];
+  enum q_status st = keys_make_admin(k->store, made, hash);
+  if(!st) st = store_claim(k->store, S("key/admin"), str_of((char *)hash, KEYS_HASH));
+  if(!st) st = store_get(k->store, S("key/admin"), stored);
+  if(st || !str_eq(strbuf_str(stored), str_of((char *)hash, KEYS_HASH))) crypt_wipe(made, KEYS_TEXT);
+  return st;
+}
+
 static enum q_status keys_open_admin(struct keys *k, char made[KEYS_TEXT])
 {
   struct strbuf stored = STRBUF(64);
   enum q_status st = store_get(k->store, S("key/admin"), &stored);
-  if(st == Q_NOT_FOUND) {
-    st = keys_new_admin(k->store, made);
-    if(!st) st = store_get(k->store, S("key/admin"), &stored);
-  }
+  if(st == Q_NOT_FOUND) st = keys_first_admin(k, made, &stored);
   if(!st && stored.n != KEYS_HASH) st = Q_STORE;
   struct keys_one *one = st ? NULL : keys_one_new((unsigned char *)stored.p, KEY_ADMIN, KEYS_GENERATED);
   if(!st && !one) st = Q_NOMEM;
   if(one) keys_insert(k, one);
   strbuf_free(&stored);
   return st;
+}
+
+enum q_status keys_reload_admin(struct keys *k)
+{
+  struct strbuf stored = STRBUF(64);
+  struct keys_one *was = k->first, *one = NULL;
+  while(was && was->source != KEYS_GENERATED) was = was->next;
+  if(!was) return Q_OK; /* API_KEY has it */
+  enum q_status st = store_get(k->store, S("key/admin"), &stored);
+  bool fresh = !st && stored.n == KEYS_HASH && !crypt_equal((unsigned char *)stored.p, was->hash, KEYS_HASH);
+  if(fresh && !keys_by_hash(k, (unsigned char *)stored.p)) {
+    one = keys_one_new((unsigned char *)stored.p, KEY_ADMIN, KEYS_GENERATED);
+    if(!one) st = Q_NOMEM;
+  }
+  if(one) {
+    pthread_mutex_lock(&k->lock);
+    keys_remove(k, was);
+    keys_insert(k, one);
+    pthread_mutex_unlock(&k->lock);
+  }
+  strbuf_free(&stored);
+  return st == Q_NOT_FOUND ? Q_OK : st; /* lost, not taken away */
 }
 
 struct keys *keys_open(struct store *s, const struct config *c, struct log *log, int64_t now_ms, char made[KEYS_TEXT], struct q_error *e)

@@ -47,7 +47,7 @@ void keys_done(struct keys *k, struct key_pass *pass, int64_t tokens_in, int64_t
 /* The same for work without a pass: what was begun before a restart. */
 void keys_late(struct keys *k, const char *id, int media, int64_t now_ms);
 
-/* Replaces the stored admin key; the gateway of this store must be stopped. */
+/* Replaces the stored admin key; a gateway of this store must be stopped, those of a shared one take it over. */
 enum q_status keys_new_admin(struct store *s, char made[KEYS_TEXT]) Q_MUST_USE;
 /* First 5, an ellipsis, last 4; all masked if shorter than 12. */
 void keys_mask(struct str key, char *out, size_t cap);

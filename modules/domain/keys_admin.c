@@ -136,9 +136,10 @@ enum q_status keys_admin_load_one(struct keys *k, struct str id, int64_t now_ms)
 enum q_status keys_admin_changed(struct keys *k, struct str record, int64_t now_ms)
 {
   struct str id = str_sub(record, 4, record.n);
-  if(id.n != KEYS_ID - 1) return Q_OK; /* the admin key: that gateway is stopped while it is replaced */
+  bool admin = str_eq(id, S("admin"));
+  if(!admin && id.n != KEYS_ID - 1) return Q_OK;
   pthread_mutex_lock(&k->change);
-  enum q_status st = keys_admin_load_one(k, id, now_ms);
+  enum q_status st = admin ? keys_reload_admin(k) : keys_admin_load_one(k, id, now_ms);
   pthread_mutex_unlock(&k->change);
   return st;
 }
@@ -147,8 +148,10 @@ enum q_status keys_admin_restore(struct keys *k)
 {
   enum q_status st = Q_OK;
   pthread_mutex_lock(&k->change);
-  for(struct keys_one *one = k->first; one && !st; one = one->next)
+  for(struct keys_one *one = k->first; one && !st; one = one->next) {
     if(one->source == KEYS_STORED) st = keys_admin_put(k, one, &one->facts);
+    if(one->source == KEYS_GENERATED) st = store_put(k->store, S("key/admin"), str_of((const char *)one->hash, KEYS_HASH));
+  }
   if(!st) st = keys_count_restore(k);
   pthread_mutex_unlock(&k->change);
   return st;

@@ -56,6 +56,7 @@ struct keys_one *keys_one_new(const unsigned char hash[KEYS_HASH], enum key_kind
 void keys_one_free(struct keys_one *one);                 /* takes NULL */
 void keys_insert(struct keys *k, struct keys_one *one);   /* takes it over; both locks */
 void keys_remove(struct keys *k, struct keys_one *one);   /* frees it; both locks */
+enum q_status keys_reload_admin(struct keys *k) Q_MUST_USE; /* the generated admin key was replaced in the store; with change held */
 /* keys_admin.c: the record of a stored key, or none: the table is made to fit. With change held. */
 enum q_status keys_admin_load_one(struct keys *k, struct str id, int64_t now_ms) Q_MUST_USE;
 enum q_status keys_admin_load(struct keys *k) Q_MUST_USE; /* all of them */

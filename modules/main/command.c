@@ -232,16 +232,28 @@ static int command_new_key(const struct command *c)
   char made[KEYS_TEXT];
   int code = 1;
   if(!config) return EXIT_CONFIG;
-  struct store *s = store_lmdb_open(config->data_dir, &e, &code);
+  bool redis = config->data_save_mode == SAVE_REDIS;
+  struct jobs *jobs = redis ? jobs_new(2) : NULL;
+  struct net *net = jobs ? app_net(config, jobs, NULL, &now_real, &e) : NULL;
+  struct store_redis_want w = { net, &now_real, NULL, str_z(config->redis_url), 0 };
+  struct store *s = NULL;
+  if(config->data_save_mode == SAVE_NONE) code = EXIT_CONFIG;
+  else if(!redis) s = store_lmdb_open(config->data_dir, &e, &code);
+  else if(net) s = store_redis_open(&w, &e, &code);
   if(s && keys_new_admin(s, made) == Q_OK) {
     printf("%s\n", made);
     if(config->api_key.n) fprintf(stderr, "qwen2api: note: API_KEY is set, its first key is the admin key\n");
-    code = 0;
+    code = fflush(stdout) == 0 ? 0 : 1;
   } else {
-    fprintf(stderr, "qwen2api: %s\n", e.msg[0] ? e.msg : "the key could not be written");
+    if(s) code = 1;
+    if(config->data_save_mode == SAVE_NONE) fprintf(stderr, "qwen2api: DATA_SAVE_MODE=none keeps no key: each start makes one, or set API_KEY\n");
+    else fprintf(stderr, "qwen2api: %s\n", e.msg[0] ? e.msg : "the key could not be written");
+    if(code == EXIT_TAKEN && !redis) fprintf(stderr, "qwen2api: or put API_KEY into its .env and POST /api/reload: that needs no stop\n");
   }
   crypt_wipe(made, sizeof made);
   store_close(s);
+  jobs_destroy(jobs);
+  net_destroy(net);
   config_unref(config);
   return code;
 }

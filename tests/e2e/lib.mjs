@@ -132,10 +132,11 @@ export async function gateway(fake, env = {}, args = [], file = binary) {
   for (const k of Object.keys(all)) if (all[k] === null) delete all[k];
   const p = start(file, args, { cwd, env: all });
   const base = `http://127.0.0.1:${port}`;
+  let why = '';
   await waitFor(async () => {
     if (p.code !== undefined) throw new Error(`qwen2api ended with ${p.code}: ${p.text}`);
-    try { return (await fetch(`${base}/healthz`)).ok; } catch { return false; }
-  }, 10000, 'the gateway answers');
+    try { const r = await fetch(`${base}/healthz`); why = `${r.status} ${await r.text()}`; return r.ok; } catch (e) { why = String(e.cause || e); return false; }
+  }, 10000, 'the gateway answers').catch((e) => { throw new Error(`${e.message}: ${why}; ${p.text.slice(-2000)}`); });
   return {
     process: p, port, base, cwd, v1: `${base}/v1`,
     log: () => p.text,

@@ -280,6 +280,28 @@ await test('api 1.3: Redis holds no key in clear', async () => {
 await end(one);
 await end(two);
 
+await test('api 1.1, 11.5: gateways that start at once make one admin key; new-admin-key replaces it in all; a lost server gets it again', async () => {
+  const own = await redisServer(), env = { ...shared, REDIS_URL: own.url, API_KEY: null, SECRET_KEY: 'a secret of sixteen' };
+  await own.start();
+  const pair = await Promise.all([gateway(fake, env), gateway(fake, env)]), made = (gw) => gw.log().match(/sk-[0-9A-Za-z]{48}/g) ?? [];
+  await waitFor(() => pair.some((gw) => made(gw).length), 5000, 'a key is shown');
+  const first = pair.flatMap(made), status = async (gw, key) => (await fetch(`${gw.base}/api/settings`, { headers: { authorization: `Bearer ${key}` } })).status;
+  equal([first.length, await status(pair[0], first[0]), await status(pair[1], first[0])], [1, 200, 200]);
+  const fresh = execFileSync(process.env.Q2A_BINARY || join(top, 'build/qwen2api'), ['new-admin-key'], { encoding: 'utf8',
+    env: { PATH: process.env.PATH, DATA_SAVE_MODE: 'redis', REDIS_URL: own.url, SECRET_KEY: env.SECRET_KEY } }).trim();
+  for (const gw of pair) await within(1000, async () => (await status(gw, fresh)) === 200 && (await status(gw, first[0])) === 401, 'the new key instead of the old one');
+  await own.kill();
+  rmSync(join(own.dir, 'appendonlydir'), { recursive: true, force: true });
+  await waitFor(async () => (await ready(pair[0])).status !== 'ready' && (await ready(pair[1])).status !== 'ready', 5000, 'away');
+  await own.start();
+  await waitFor(async () => (await own.command('EXISTS', 'q2a:key/admin')).startsWith(':1'), 10000, 'it is there again');
+  for (const gw of pair) equal(await status(gw, fresh), 200);
+  const late = await gateway(fake, env);
+  equal([made(late), await status(late, fresh)], [[], 200]);
+  await sleep(300);
+  for (const gw of [...pair, late]) await end(gw);
+});
+
 const fails = async (env) => {
   try {
     const gw = await gateway(fake, { ...shared, ...env });
