@@ -21,6 +21,7 @@
 #include "proto/json.h"
 #include "t.h"
 
+static int64_t world_stall_ms; /* how long a client may take nothing; 0: the gate's default */
 enum { WORLD_PEERS = 64, WORLD_PIECES = 256 };
 
 struct world_piece { struct str bytes; int wait_ms; bool close, reset; };
@@ -259,7 +260,7 @@ static bool world_begin(struct world *w, char **more)
   strbuf_free(&warnings);
   if(!c) return false;
   struct app_parts parts = { .transport = &w->transport };
-  struct gate_config gate = { .now = &now_real, .body_max = 8 << 20, .bodies_sum_max = 32 << 20, .max_connections = 100,
+  struct gate_config gate = { .now = &now_real, .body_max = 8 << 20, .bodies_sum_max = 32 << 20, .max_connections = 100, .stall_ms = world_stall_ms,
                               .on_request = world_request, .on_reject = world_reject, .ctx = w };
   if(app_new(&w->app, c, NULL, &parts, &gate, &e, &code)) return false;
   w->desk.app = w->app;

@@ -90,11 +90,15 @@ static void metrics_requests(struct strbuf *b, const struct stats_totals *k)
     struct str name = str_z(r->name);
     if(r->by != STATS_TRIPLE) continue;
     bool other = str_chr(name, '\n') < 0; /* there were too many */
-    struct str endpoint = str_cut(&name, '\n'), model = other ? S("other") : str_cut(&name, '\n');
+    int place = name.p[0] - 'A';
+    const char *endpoint = !other && place < STATS_FLIGHTS ? k->flights[place].endpoint : "other";
+    size_t end = name.n; /* of the model: the last line end, for what stands before it may hold others */
+    while(!other && name.p[end - 1] != '\n') end--;
+    struct str model = other ? S("other") : str_sub(name, 1, end - 2), code = other ? S("other") : str_sub(name, end, name.n);
     strbuf_lit(b, "qwen2api_requests_total");
-    metrics_label(b, '{', "endpoint", endpoint);
+    metrics_label(b, '{', "endpoint", str_z(endpoint));
     metrics_label(b, ',', "model", model);
-    metrics_label(b, ',', "code", other ? S("other") : name);
+    metrics_label(b, ',', "code", code);
     strbuf_fmt(b, "} %llu\n", (unsigned long long)r->v[STATS_CALLS]);
   }
 }

@@ -127,6 +127,15 @@ static void stats_sum_tokens(struct stats_totals *k, const char *model, const st
   }
 }
 
+/* The place of an endpoint, STATS_FLIGHTS: there is no room for it. */
+static int stats_flight(struct stats_totals *k, const char *endpoint)
+{
+  int i = 0;
+  while(i < STATS_FLIGHTS && k->flights[i].endpoint && strcmp(k->flights[i].endpoint, endpoint) != 0) i++;
+  if(i < STATS_FLIGHTS) k->flights[i].endpoint = endpoint;
+  return i;
+}
+
 /* Since start. A model that came too late is "other" here as well. */
 static void stats_total(struct stats_totals *k, const struct stats_turn *t, const char *model, const struct stats_row *r)
 {
@@ -139,7 +148,7 @@ static void stats_total(struct stats_totals *k, const struct stats_turn *t, cons
   stats_sum_tokens(k, model, t);
   stats_book(&k->table, STATS_ENDPOINT, t->endpoint, r);
   char name[STATS_NAME - 1];
-  int n = snprintf(name, sizeof name, "%.26s\n%.28s\n%d", t->endpoint, model, t->status);
+  int n = snprintf(name, sizeof name, "%c%.56s\n%d", 'A' + stats_flight(k, t->endpoint), model, t->status);
   if(n > 0) stats_book(&k->table, STATS_TRIPLE, name, r);
   if(t->attempts > 1) k->retries += (uint64_t)t->attempts - 1;
   k->tools[t->tool]++;
@@ -197,12 +206,8 @@ void stats_begin(struct stats *s, const char *endpoint, int by)
 {
   if(!s) return;
   pthread_mutex_lock(&s->lock);
-  for(int i = 0; i < STATS_FLIGHTS; i++) {
-    if(!s->since.flights[i].endpoint) s->since.flights[i].endpoint = endpoint;
-    if(strcmp(s->since.flights[i].endpoint, endpoint) != 0) continue;
-    s->since.flights[i].n += by;
-    break;
-  }
+  int i = stats_flight(&s->since, endpoint);
+  if(i < STATS_FLIGHTS) s->since.flights[i].n += by;
   pthread_mutex_unlock(&s->lock);
 }
 

@@ -63,7 +63,7 @@ int stats_day_before(int day, int days);
 enum { STATS_TOKEN_BUCKETS = 14, STATS_FLIGHTS = 32 }; /* 4^0 ... 4^12 tokens, and above */
 struct stats_tokens { char model[STATS_NAME]; uint32_t v[2][STATS_TOKEN_BUCKETS]; uint64_t sum[2]; };
 struct stats_totals {      /* since start */
-  struct stats_table table;      /* by model, endpoint, triple (endpoint, model, status: each ended by '\n' but the last) */
+  struct stats_table table;      /* by model, endpoint, triple ('A' and its place among flights, model, '\n', status) */
   struct stats_tokens tokens[101];
   int token_n;
   uint64_t upstream[Q_STATUS_COUNT], retries, hits, misses, tools[STATS_TOOLS];

@@ -126,8 +126,8 @@ static void h_stats_history_day(void *ctx, int day, const struct stats_table *t)
     if(!at) continue;
     struct strbuf *b = &h->of[at - h->names->v];
     const unsigned long long *v = (const unsigned long long *)r->v;
-    strbuf_fmt(b, "%s\"%s\":{\"chat\":{\"calls\":%llu,\"input\":%llu,\"output\":%llu},\"cli\":{\"calls\":%llu,\"input\":%llu,\"output\":%llu}}",
-               b->n ? "," : "", text, v[STATS_CALLS] - v[STATS_CLI_CALLS], v[STATS_IN] - v[STATS_CLI_IN], v[STATS_OUT] - v[STATS_CLI_OUT],
+    strbuf_fmt(b, "%s\"%s\":{\"chat\":{\"input\":%llu,\"output\":%llu},\"cli\":{\"calls\":%llu,\"input\":%llu,\"output\":%llu}}",
+               b->n ? "," : "", text, v[STATS_IN] - v[STATS_CLI_IN], v[STATS_OUT] - v[STATS_CLI_OUT],
                v[STATS_CLI_CALLS], v[STATS_CLI_IN], v[STATS_CLI_OUT]);
   }
 }

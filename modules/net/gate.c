@@ -72,6 +72,7 @@ enum client_state {
 struct client {
   struct pump_io io;
   struct gate *gate;
+  struct gate_shared *shared; /* outlives the gate, which a client that is buried at the very end does not see any more */
   struct client *next, **at;
   enum client_state state;
   bool readable, ended, broken, keep, unread, gone_told, refused;
@@ -127,7 +128,7 @@ static void client_deadline(struct client *c, int64_t in_ms)
 
 static void client_drop_request(struct client *c)
 {
-  atomic_fetch_sub(&c->gate->shared->bodies, c->body_counted);
+  atomic_fetch_sub(&c->shared->bodies, c->body_counted);
   c->body_counted = 0;
   strbuf_free(&c->body);
   arena_free(&c->arena);
@@ -806,6 +807,7 @@ static enum q_status gate_client(struct gate *g, int fd, const struct sockaddr_s
   struct client *c = mem_zalloc(sizeof *c);
   if(!c) return Q_NOMEM;
   c->gate = g;
+  c->shared = g->shared;
   c->io = (struct pump_io){ client_event, fd };
   c->timer.fn = client_time;
   c->arena = ARENA(256u * 1024 * 1024);

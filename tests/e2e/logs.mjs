@@ -1,4 +1,6 @@
 // logs.mjs - the log as the page reads it (api 9.5): lines newest first, filters, the stream and its resumption.
+import { readFileSync } from 'node:fs';
+import net from 'node:net';
 import { chat, done, equal, fakeUpstream, gateway, KEY, ok, sleep, test, USER_KEY, waitFor } from './lib.mjs';
 
 const fake = await fakeUpstream();
@@ -92,6 +94,31 @@ await test('api 11.4: LOG_BODIES puts prompts and answers into the log, without 
   const { json } = await chat(open, 'a prompt for the log');
   await waitFor(() => /body \[.*\] answer: /.test(open.log()), 5000, 'the answer');
   ok(/body \[.*\] prompt: .*a prompt for the log/.test(open.log()) && json.id && !open.log().includes(KEY), open.log());
+});
+await test('api 9.5: thirty that read nothing cost a bounded memory, whatever is logged meanwhile; one that reads again goes on', async () => {
+  const g = await gateway(fake, { LOG_BODIES: 'true', MAX_INFLIGHT_PER_ACCOUNT: '100' });
+  const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${g.process.pid}/status`, 'utf8'))[1]) / 1024;
+  const prompt = 'x'.repeat(1900), write = async (mb) => { for (let left = mb * 1e6; left > 0; left -= 20 * 1900) await Promise.all(Array.from({ length: 20 }, () => chat(g, prompt))); };
+  await write(3); // the ring of the log is full
+  const idle = rss(), all = [];
+  for (let i = 0; i < 30; i++) {
+    const s = net.connect(g.port, '127.0.0.1', () => s.write(`GET /api/logs/stream?since=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\n\r\n`));
+    s.on('error', () => 0);
+    s.pause();
+    all.push(s);
+  }
+  await write(12);
+  const most = rss();
+  if (!process.env.ASAN_OPTIONS && !process.env.TSAN_OPTIONS) ok(most - idle < 25, `${idle} MiB, then ${most} MiB`); // without a bound: 30 times what the sockets do not hold
+  let text = '';
+  all[0].on('data', (d) => { text += d.toString('latin1'); });
+  all[0].resume();
+  const newest = async () => (await (await fetch(`${g.base}/api/logs?limit=1`, { headers: { authorization: `Bearer ${KEY}` } })).json()).data[0].seq;
+  const want = await newest();
+  await waitFor(() => Number([...text.slice(-20000).matchAll(/"seq":(\d+)/g)].at(-1)?.[1] ?? 0) >= want, 20000, 'it caught up');
+  for (const s of all) s.destroy();
+  equal((await chat(g, 'Hello')).status, 200);
+  equal(await g.stop(), 0);
 });
 await test('api 9.5: who reads nothing stops nobody, and the stream ends with the gateway', async () => {
   const stop = new AbortController();

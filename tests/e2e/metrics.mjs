@@ -68,6 +68,16 @@ await test('api 9.7: /metrics has the names, labels and values of what happened'
   ok(at(/^process_resident_memory_bytes/) > 1e6 && at(/^process_open_fds/) > 5 && Math.abs(at(/^process_start_time/) - Date.now() / 1000) < 600, text);
   ok(!/example\.org|sk-test|@/.test(text), 'nobody named');
 });
+await test('api 9.7: names that clients make up break no line and are bounded', async () => {
+  const wild = ['a"b', 'a\\b', 'ä世😀', 'a{b="c"} 1', '# HELP x', 'm'.repeat(200)];
+  for (const model of wild) await chat(gw, 'Hello', { model });
+  for (let i = 0; i < 12; i++) await Promise.all(Array.from({ length: 10 }, (_, k) => chat(gw, 'Hello', { model: `made-up-${i * 10 + k}` })));
+  const text = await (await get(gw, KEY)).text(), { samples } = parse(text);
+  const models = new Set([...samples.keys()].filter((k) => k.startsWith('qwen2api_requests_total{')).map((k) => /,model="((?:[^"\\]|\\.)*)"/.exec(k)[1]));
+  ok(models.size <= 101 && !text.includes('m'.repeat(100)), `${models.size} models`);
+  const calls = [...samples].filter(([k]) => k.startsWith('qwen2api_requests_total{')).reduce((n, [, v]) => n + v, 0);
+  equal(calls, 4 + wild.length + 120, 'none is lost');
+});
 await test('api 11.4: METRICS_AUTH none, key, admin', async () => {
   equal([(await get(gw)).status, (await get(gw, USER_KEY)).status, (await get(gw, KEY)).status], [401, 200, 200]);
   const open = await gateway(fake, { METRICS_AUTH: 'none' }), admin = await gateway(fake, { METRICS_AUTH: 'admin' });

@@ -1,6 +1,6 @@
 // ops.mjs - restart with the sockets handed over, SIGHUP, socket activation (api 9.2, 11.5, 11.6).
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +83,35 @@ await test('api 9.2: SIGHUP and /api/reload read .env again: live values, not wh
   equal((await settings(gw)).nMax, 1);
   await gw.stop();
 });
+await test('api 9.2: a reload takes new ACCOUNTS over at once, and keeps those that are there', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'q2a-')), 'x.env');
+  const total = async (gw) => (await (await fetch(`${gw.base}/readyz`, { headers: auth() })).json()).accounts.total;
+  writeFileSync(file, 'ACCOUNTS=ok@example.org:correct horse\n');
+  const gw = await gateway(fake, { ACCOUNTS: null }, ['--config', file]);
+  equal(await total(gw), 1);
+  writeFileSync(file, 'ACCOUNTS=ok@example.org:correct horse,second@example.org:correct horse\n');
+  const r = await post(gw, '/api/reload');
+  equal([r.status, r.json.restart, await total(gw)], [200, [], 2], JSON.stringify(r.json));
+  writeFileSync(file, 'ACCOUNTS=second@example.org:correct horse,colon@example.org:pa:ss@word#1\n');
+  gw.process.kill('SIGHUP');
+  await waitFor(async () => await total(gw) === 3, 5000, 'the third');
+  writeFileSync(file, 'ACCOUNTS=nobody\n');
+  equal((await post(gw, '/api/reload')).status, 400, 'not an account');
+  equal(await total(gw), 3);
+  await gw.stop();
+});
+await test('api 11.6: at 80 % of PM2_MAX_MEMORY the caches go, and the memory is given back', async () => {
+  const gw = await gateway(fake, { PM2_MAX_MEMORY: '80M', PM2_INSTANCES: '1' });
+  const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gw.process.pid}/status`, 'utf8'))[1]) / 1024;
+  await chat(gw, 'hello');
+  const idle = rss(), big = 'word '.repeat(7000000); // the prompt stays in the pump's builder until the caches go
+  const r = await chat(gw, big);
+  ok(r.status === 200 || r.status === 400, r.raw.slice(0, 200));
+  await waitFor(() => rss() < idle + 15, 30000, `${idle} MiB before, ${rss()} MiB after`);
+  ok(!/restarting/.test(gw.log()), gw.log());
+  equal((await chat(gw, 'hello')).status, 200);
+  equal(await gw.stop(), 0);
+});
 await test('api 11.6: above PM2_MAX_MEMORY for 15 s: caches emptied, told once, then a restart; nobody is refused', async () => {
   const gw = await gateway(fake, { PM2_MAX_MEMORY: '64M', SHUTDOWN_GRACE: '1' });
   const c = clients(gw, 1);
@@ -132,7 +161,7 @@ await test('api 9.2 and 11.5: the doctor names what is wrong, in the route and a
   ok(/ok +upstream:/.test(good.stdout) && /warn +plain_passwords:/.test(good.stdout) && !good.stdout.includes('doctor-0123456789') && !good.stdout.includes('canary'), good.stdout);
   const bad = run({ UPSTREAM_RESOLVE: 'chat.qwen.ai:443=127.0.0.1:1', API_KEY: 'sk-123456' });
   equal(bad.status, 1);
-  ok(/error upstream:/.test(bad.stdout) && /error sample_key:/.test(bad.stdout) && /warn +accounts:/.test(bad.stdout), bad.stdout);
+  ok(/error upstream:/.test(bad.stdout) && /error sample_key:/.test(bad.stdout) && /error no_usable_account:/.test(bad.stdout), bad.stdout);
   equal(spawnSync(binary, ['check'], { cwd: data, env: { DATA_SAVE_MODE: 'file', DATA_DIR: join(data, 'data.json', 'x') }, encoding: 'utf8' }).status, 78, 'check tries the folders');
   equal(JSON.parse(spawnSync(binary, ['print-data'], { encoding: 'utf8' }).stdout).accounts, []);
 });

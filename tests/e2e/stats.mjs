@@ -46,7 +46,7 @@ await test('api 9.4: GET /api/accountStats and /api/statsHistory have the old sh
     equal(json.accounts.map((a) => a.email), ['ok@example.org']);
     const day = json.accounts[0].history[today];
     ok(day.chat.input >= sum.input && day.chat.output >= sum.output, JSON.stringify(day));
-    equal(day.cli, { calls: 0, input: 0, output: 0 });
+    equal([day, Object.keys(day.chat)], [{ chat: day.chat, cli: { calls: 0, input: 0, output: 0 } }, ["input", "output"]]);
   }
   const one = (await get('/api/accountStats?days=1&emails=nobody@example.org,OK@example.org')).json;
   equal([one.accounts.length, Object.keys(one.accounts[0].history)], [1, [today]]);

@@ -138,4 +138,55 @@ static void t_last_requests(void)
   stats_destroy(s);
 }
 
-T_MAIN(T(t_parts), T(t_names_are_bounded), T(t_last_requests), T(t_midnight_and_restart), T(t_ninety_days))
+/* api 9.4: classes of errors; tokens, pictures and videos; what the CLI plane answered; of each row of the tables. */
+static void t_classes(void)
+{
+  static const struct { int status; int class; } rows[] = {
+    { 200, -1 }, { 399, -1 }, { 400, STATS_CLIENT }, { 404, STATS_CLIENT }, { 428, STATS_CLIENT }, { 429, STATS_LIMITED }, { 430, STATS_CLIENT }, { 499, STATS_GONE },
+    { 500, STATS_UPSTREAM }, { 503, STATS_UPSTREAM }, { 599, STATS_UPSTREAM },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct stats *s = stats_new();
+    struct stats_totals k;
+    struct stats_turn t = a_turn("m", rows[i].status);
+    t.media = 3, t.videos = 1, t.cli = true, t.attempts = 3, t.tool = STATS_TOOL_REPAIRED;
+    stats_note(s, &t, noon);
+    struct stats_row r = stats_today(s, noon);
+    for(int c = 0; c < STATS_CLASSES; c++) CHECK_INT(r.v[STATS_ERRORS + c], c == rows[i].class);
+    CHECK(r.v[STATS_CALLS] == 1 && r.v[STATS_IN] == 10 && r.v[STATS_OUT] == 5 && r.v[STATS_MEDIA] == 3 && r.v[STATS_VIDEOS] == 1);
+    CHECK(r.v[STATS_CLI_CALLS] == 1 && r.v[STATS_CLI_IN] == 10 && r.v[STATS_CLI_OUT] == 5 && r.v[STATS_FIRST_SUM] == 200 && r.v[STATS_TOTAL_SUM] == 1000);
+    CHECK(r.first[stats_bucket(200)] == 1 && r.total[stats_bucket(1000)] == 1);
+    CHECK(stats_totals(s, &k) && k.retries == 2 && k.tools[STATS_TOOL_REPAIRED] == 1 && k.token_n == 1 && k.tokens[0].sum[0] == 10 && k.tokens[0].sum[1] == 5);
+    CHECK(k.tokens[0].v[0][2] == 1 && k.tokens[0].v[1][2] == 1); /* 4 < 5, 10 <= 16 */
+    stats_table_free(&k.table);
+    stats_destroy(s);
+  }
+}
+
+/* api 9.7: models beyond the first hundred are "other" in every counter; long names that differ at their end stay apart. */
+static void t_totals_are_bounded(void)
+{
+  struct stats *s = stats_new();
+  struct stats_totals k;
+  char name[80];
+  int models = 0, triples = 0;
+  for(int i = 0; i < 300; i++) {
+    snprintf(name, sizeof name, "a-model-whose-name-is-long-0123456789-%d", i);
+    note(s, name, 200, noon);
+    note(s, name, 429, noon);
+  }
+  CHECK(stats_totals(s, &k));
+  for(int i = 0; i < k.table.n; i++) {
+    models += k.table.rows[i].by == STATS_MODEL;
+    triples += k.table.rows[i].by == STATS_TRIPLE;
+  }
+  CHECK_INT(models, 101);
+  CHECK_INT(triples, 202);
+  CHECK_INT(k.token_n, 101);
+  CHECK(strcmp(k.tokens[100].model, "other") == 0 && k.tokens[100].sum[0] == 4000);
+  CHECK(stats_table_at(&k.table, STATS_TRIPLE, S("Aa-model-whose-name-is-long-0123456789-7\n429"))->v[STATS_CALLS] == 1);
+  stats_table_free(&k.table);
+  stats_destroy(s);
+}
+
+T_MAIN(T(t_parts), T(t_names_are_bounded), T(t_last_requests), T(t_classes), T(t_totals_are_bounded), T(t_midnight_and_restart), T(t_ninety_days))
