@@ -133,6 +133,7 @@ static void t_last_requests(void)
   CHECK(out[0].at_ms == noon + STATS_REQUESTS + 19 && out[STATS_REQUESTS - 1].at_ms == noon + 20);
   struct stats_row r = stats_today(s, noon + 1000);
   CHECK(r.v[STATS_ERRORS + STATS_GONE] == 260 && r.v[STATS_ERRORS + STATS_UPSTREAM] == 260 && r.v[STATS_IN] == 5200);
+  CHECK(r.first[stats_bucket(200)] == STATS_REQUESTS + 20 && r.total[stats_bucket(1000)] == STATS_REQUESTS + 20);
   CHECK_INT(stats_minute(s, noon + 1000), STATS_REQUESTS + 20);
   CHECK_INT(stats_minute(s, noon + 62000), 0);
   stats_destroy(s);
@@ -158,6 +159,10 @@ static void t_classes(void)
     CHECK(r.first[stats_bucket(200)] == 1 && r.total[stats_bucket(1000)] == 1);
     CHECK(stats_totals(s, &k) && k.retries == 2 && k.tools[STATS_TOOL_REPAIRED] == 1 && k.token_n == 1 && k.tokens[0].sum[0] == 10 && k.tokens[0].sum[1] == 5);
     CHECK(k.tokens[0].v[0][2] == 1 && k.tokens[0].v[1][2] == 1); /* 4 < 5, 10 <= 16 */
+    stats_table_free(&k.table);
+    t.in = 16, t.out = 17;
+    stats_note(s, &t, noon);
+    CHECK(stats_totals(s, &k) && k.tokens[0].v[0][2] == 2 && k.tokens[0].v[1][3] == 1 && k.tokens[0].v[1][2] == 1);
     stats_table_free(&k.table);
     stats_destroy(s);
   }
