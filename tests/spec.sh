@@ -9,7 +9,7 @@ check() { if [ "$2" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 
 # What must have a row.
 paragraphs() {
   for p in 1:8 2:6 3:16 4:6 5:7 6:8 7:5; do i=1; while [ $i -le "${p#*:}" ]; do echo "api ${p%:*}.$i"; i=$((i + 1)); done; done
-  printf 'api 10 %s\n' frame playground # the pages
+  printf 'api 10 %s\n' frame login overview playground logs catalog about first # the pages
   printf 'api 8 %s\n' completions 'not offered' bill 'stored completions'
   printf 'api %s\n' '9.1 keys on /v1' 9.9 '9.6 redis_down' '11.4 REDIS_URL' 9.2 '9.2 live' '9.2 Redis' 9.4 9.5 9.6 9.7 9.8 11.5 '11.5 doctor' 11.6 11.7
   printf 'api %s\n' 9.3 '9.3 limits' '9.3 running answer' '9.3 surfaces' '9.3 exact' '9.3 counters' '9.3 Redis' '11.4 API_KEY' '11.5 new-admin-key'
@@ -25,7 +25,7 @@ paragraphs() {
     upstream_connect_timeout upstream_first_byte_timeout upstream_idle_timeout; do echo "api 12 $code"; done
   echo 'api 9.1'
   i=1
-  while [ $i -le 27 ]; do echo "D$i"; i=$((i + 1)); done
+  while [ $i -le 28 ]; do echo "D$i"; i=$((i + 1)); done
 }
 
 # judge TABLE NAMES: one line for each fault, "ok N rows, M later" at the end. Lines of NAMES: "ok FILE NAME", "FAILED FILE NAME".

@@ -6,6 +6,7 @@ export const number = (n) => (n === null || n === undefined ? '-' : new Intl.Num
 export const short = (n) => (n === null || n === undefined ? '-' : new Intl.NumberFormat(language(), { notation: 'compact', maximumFractionDigits: 1 }).format(n))
 export const percent = (part, all) => (all ? new Intl.NumberFormat(language(), { style: 'percent', maximumFractionDigits: 1 }).format(part / all) : '-')
 export const time = (s) => (s ? new Intl.DateTimeFormat(language(), { dateStyle: 'short', timeStyle: 'medium' }).format(s * 1000) : '-')
+export const clock = (s) => new Intl.DateTimeFormat(language(), { timeStyle: 'medium' }).format(s * 1000)
 export const ms = (n) => (n === null || n === undefined ? '-' : n < 1000 ? `${Math.round(n)} ms` : `${(n / 1000).toFixed(1)} s`)
 
 const steps = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]]
