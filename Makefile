@@ -147,7 +147,7 @@ clang-check: deps $(GEN)
 	@for f in $(ALONE) qwen2api.c; do $(CLANG) $(STD) -fsyntax-only $(WARN) -Wno-unknown-warning-option -Werror $(DEFS) $(INC) $$f || exit 1; done
 
 E2E := $(sort $(wildcard tests/e2e/*.sh tests/e2e/*.mjs)) 
-BROWSER := $(filter-out tests/browser/browser.mjs,$(sort $(wildcard tests/browser/*.mjs)))
+BROWSER := $(filter-out tests/browser/browser.mjs tests/browser/paint.mjs,$(sort $(wildcard tests/browser/*.mjs)))
 test: setup-test all
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(B)/seed $(B)/tools/lint $(CHECK_BIN) $(UNIT_BIN) clang-check
 	@rm -f $(B)/results.*

@@ -101,6 +101,11 @@ for kind in tls plain; do
   sleep 1
   "$load" mem --pid "$gw_pid" --prefix "$kind." >>"$results"
   base=$(awk -v n="$kind.idle_private" '$1 == n { print $2 }' "$results")
+  # The pages in a browser, on the other core.
+  if [ $kind = tls ] && { command -v chromium || command -v chromium-browser; } >/dev/null; then
+    PAINT_URL=http://127.0.0.1:$gw_port/ PAINT_KEY=$key PAINT_PREFIX=$kind. $on1 tests/e2e/node.sh tests/browser/paint.mjs >>"$results" 2>"$out/paint.err" ||
+      { failed=$((failed + 1)); tail -5 "$out/paint.err" >&2; }
+  fi
   rows $kind "--pid $gw_pid" "$base" "" "$gw_port"
   end_pid "$gw_pid" || { say "gateway ended with $?"; failed=$((failed + 1)); }
   large $kind tools stream --n $many --ms 100 --size 40 --rate 1000 --hold $hold --seed 15000 --more "$tools"
@@ -159,6 +164,8 @@ awk -v many=$many -v most=$most '
     row("binary", "binary", "KB", 1536)
     row("exec to first answered request, median", "start_p50", "ms", 10)
     row("exec to first answered request, worst", "start_max", "ms", "")
+    row("dashboard, first content painted, median", "paint_p50", "ms", 200)
+    row("dashboard, first content painted, worst of 9", "paint_max", "ms", "")
     row("idle resident memory, 100 accounts", "idle_rss", "KB", 4096)
     row("CPU per non-stream chat", "chat_cpu", "us", 80)
     row("CPU per streamed event, " many " streams", "many.event_cpu", "us", 30)
