@@ -67,7 +67,7 @@ await test('api 10: make a key, use it with an OpenAI client, find the request i
   equal(r.choices[0].message.content, 'Hello, 世界! This is the fake upstream.');
   await page.click('nav a[href="/"]');
   await waitFor(async () => (await page.innerText('.figure:has-text("Requests today") b')) === '2', 10000, 'two requests');
-  await page.waitForSelector('.charts .uplot');
+  await page.waitForSelector('.charts .chart');
   await shot(page, 'first-4-overview.png');
   await page.click('nav a[href="/statistics"]');
   await waitFor(async () => (await page.textContent('main')).includes('qwen3-max'), 10000, 'the model in the statistics');
