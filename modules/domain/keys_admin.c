@@ -62,7 +62,6 @@ static enum q_status keys_admin_parse(struct str id, struct str value, struct ke
     /* A limit that is not understood must not become none: such a key is left out. */
     for json_each(m, json_get(root, "limits"))
       if(!st) st = keys_limits_read(&f->limits, m, NULL);
-    if(!st) st = keys_use_ready(&one->use, &f->limits);
   }
   arena_free(&a);
   if(st) keys_one_free(one);
@@ -225,6 +224,7 @@ static enum q_status keys_admin_enter(struct keys *k, struct keys_one *one, stru
   enum q_status st = keys_use_ready(&one->use, &one->facts.limits);
   if(!st) st = keys_admin_put(k, one, &one->facts);
   if(st) return st;
+  one->use.known = true; /* nothing yet */
   pthread_mutex_lock(&k->lock);
   keys_insert(k, one);
   pthread_mutex_unlock(&k->lock);

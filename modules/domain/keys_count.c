@@ -68,9 +68,9 @@ static void keys_count_take(struct keys *k, struct keys_one *one, int day, int i
   int64_t was = *keys_count_at(u, i), is = total + *keys_count_fresh(u, i);
   if(is < was && store_shared(k->store)) return; /* they only grow: the server has lost some, keys_count_restore() comes */
   *keys_count_at(u, i) = is;
-  if(span != KEYS_EVER || is <= was || !store_shared(k->store)) return;
-  if(i % KEYS_COUNTS == KEYS_CALLS) keys_use_elsewhere(u, is - was, 0, now_ms);
-  if(i % KEYS_COUNTS == KEYS_TOKENS) keys_use_elsewhere(u, 0, is - was, now_ms);
+  if(span != KEYS_EVER || is <= was || !u->known || !store_shared(k->store)) return;
+  if(i % KEYS_COUNTS == KEYS_CALLS) keys_use_elsewhere(u, &one->facts.limits, is - was, 0, now_ms);
+  if(i % KEYS_COUNTS == KEYS_TOKENS) keys_use_elsewhere(u, &one->facts.limits, 0, is - was, now_ms);
 }
 
 /* ---- reading ---- */
@@ -100,6 +100,7 @@ enum q_status keys_count_fetch(struct keys *k, struct keys_one *one, int64_t now
   pthread_mutex_lock(&k->lock);
   keys_use_calendar(&k->calendar, now_ms);
   for(int i = 0; i < KEYS_COUNT_EACH; i++) keys_count_take(k, one, day, i, totals[i], now_ms);
+  one->use.known = true;
   pthread_mutex_unlock(&k->lock);
   return Q_OK;
 }
@@ -170,6 +171,7 @@ enum q_status keys_count_load(struct keys *k, int64_t now_ms)
   enum q_status st = Q_OK;
   for(int i = 0; store_shared(k->store) && i <= KEYS_PARTS && !st; i++) st = keys_count_look(k, i, &k->ticks[i]);
   if(!st) st = keys_count_walk(k, now_ms, true);
+  for(struct keys_one *one = k->first; one && !st; one = one->next) one->use.known = true;
   if(st == Q_OK) k->saved_ms = now_ms;
   return st;
 }

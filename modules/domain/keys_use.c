@@ -73,6 +73,7 @@ static int keys_use_wait(const struct keys_minute *m, bool tokens, int64_t limit
 
 static enum q_status keys_use_minute(struct keys_use *u, const struct keys_limits *l, int64_t now_ms, struct q_error *e)
 {
+  if(keys_use_ready(u, l)) return status_fail(e, Q_NOMEM, NULL, "Out of memory.");
   if(!u->minute) return Q_OK;
   keys_use_slide(u->minute, now_ms);
   for(int i = KEYS_RPM; i <= KEYS_TPM; i++) {
@@ -164,10 +165,10 @@ enum q_status keys_use_admit(struct keys_use *u, const struct keys_limits *l, co
   return Q_OK;
 }
 
-void keys_use_elsewhere(struct keys_use *u, int64_t calls, int64_t tokens, int64_t now_ms)
+void keys_use_elsewhere(struct keys_use *u, const struct keys_limits *l, int64_t calls, int64_t tokens, int64_t now_ms)
 {
+  if((l && keys_use_ready(u, l)) || !u->minute) return;
   struct keys_minute *m = u->minute;
-  if(!m) return;
   keys_use_slide(m, now_ms);
   int at = (int)(m->slot % KEYS_SLOTS);
   m->calls[at] += (uint32_t)calls;
@@ -183,5 +184,5 @@ void keys_use_done(struct keys_use *u, const struct keys_calendar *c, int media_
   u->media_held -= media_held;
   keys_use_add(u, KEYS_TOKENS, tokens);
   keys_use_add(u, KEYS_MEDIA, media);
-  if(tokens) keys_use_elsewhere(u, 0, tokens, now_ms);
+  if(tokens) keys_use_elsewhere(u, NULL, 0, tokens, now_ms);
 }

@@ -2,7 +2,7 @@
  *
  * Threads: pure; keys.c holds its lock around every call. Time: wall clock ms, passed in; days and months are those of TZ. A clock
  *          that is set back goes on with the day that it was.
- * Memory:  a window of a minute only for keys with a limit that needs one (keys_use_ready).
+ * Memory:  a window of a minute only for keys with a limit that needs one, from their first use on (keys_use_ready).
  * Window:  a request counts for 60 to 60.5 s: no 60 s hold more than the limit.
  * Shares:  n is what is known of all gateways; fresh is that part of it which the store has not been told. */
 #ifndef Q2A_DOMAIN_KEYS_USE_H
@@ -32,6 +32,7 @@ struct keys_use {
   int64_t media_held;      /* wanted by those in flight */
   struct keys_minute *minute;
   bool changed;            /* fresh is not all zero */
+  bool known;              /* what the store has of it was read: what is new there after that was used a moment ago */
 };
 
 struct keys_ask {          /* what a request wants */
@@ -50,7 +51,7 @@ enum q_status keys_use_admit(struct keys_use *u, const struct keys_limits *l, co
 enum q_status keys_use_check(struct keys_use *u, const struct keys_limits *l, const struct keys_calendar *c, const struct keys_ask *ask,
                              int64_t now_ms, struct q_error *e) Q_MUST_USE;
 void keys_use_done(struct keys_use *u, const struct keys_calendar *c, int media_held, int64_t tokens, int media, int64_t now_ms);
-/* Others were let in elsewhere, a moment ago. */
-void keys_use_elsewhere(struct keys_use *u, int64_t calls, int64_t tokens, int64_t now_ms);
+/* Others were let in elsewhere, a moment ago. l: NULL, or makes a window if the limits need one. */
+void keys_use_elsewhere(struct keys_use *u, const struct keys_limits *l, int64_t calls, int64_t tokens, int64_t now_ms);
 
 #endif

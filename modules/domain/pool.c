@@ -31,7 +31,7 @@ struct pool_entry {
   struct account *a;
   struct pool_entry *prev, *next;
   int level;
-  struct pool_fresh fresh[POOL_STOCK_SLOTS];
+  struct pool_fresh *fresh; /* POOL_STOCK_SLOTS; NULL until one was wanted */
 };
 
 struct pool_list { struct pool_entry *first, *last; };
@@ -55,6 +55,7 @@ struct pool {
   struct pool_entry **entries;
   int n, cap;
   int promised;              /* places of pool_prepare() */
+  int kinds[ACCOUNT_API + 1]; /* how many of each, so that a want that none serves costs no look at all of them */
   struct pool_list levels[POOL_LEVELS];
   struct pool_entry *gone;   /* removed, by next */
   struct pool_waiter *first, **end;
@@ -83,6 +84,7 @@ static void pool_bury(struct pool *p, int64_t now_ms)
     }
     *at = e->next;
     account_free(e->a);
+    mem_free(e->fresh);
     mem_free(e);
   }
 }
@@ -92,6 +94,7 @@ void pool_destroy(struct pool *p)
   if(!p) return;
   for(int i = 0; i < p->n; i++) {
     account_free(p->entries[i]->a);
+    mem_free(p->entries[i]->fresh);
     mem_free(p->entries[i]);
   }
   pool_bury(p, INT64_MAX);
@@ -187,6 +190,7 @@ enum q_status pool_add(struct pool *p, struct account *a)
     e->a = a;
     a->entry = e;
     p->entries[p->n++] = e;
+    p->kinds[a->kind]++;
     pool_list_add(p, e);
   }
   pthread_mutex_unlock(&p->lock);
@@ -528,7 +532,11 @@ enum q_status pool_merge(struct pool *p, struct account *from, int64_t now_ms)
   pthread_mutex_lock(&p->lock);
   for(int i = 0; i < p->n && !a; i++)
     if(strcmp(p->entries[i]->a->email, from->email) == 0) a = p->entries[i]->a;
-  if(a) account_merge(a, from, now_ms);
+  if(a) {
+    p->kinds[a->kind]--;
+    account_merge(a, from, now_ms);
+    p->kinds[a->kind]++;
+  }
   if(a && p->first) pool_grant(p, now_ms);
   pthread_mutex_unlock(&p->lock);
   if(!a) return pool_add(p, from);
@@ -545,6 +553,7 @@ enum q_status pool_remove(struct pool *p, struct str name, int64_t now_ms)
     if(!str_eq(str_z(e->a->email), name)) continue;
     memmove(&p->entries[i], &p->entries[i + 1], (size_t)(p->n - i - 1) * sizeof p->entries[0]);
     p->n--;
+    p->kinds[e->a->kind]--;
     pool_list_del(p, e);
     e->a->removed = true;
     e->a->removed_ms = now_ms;
@@ -772,7 +781,7 @@ bool pool_stock_take(struct pool *p, struct account *a, struct str model, int64_
   (void)now_ms;
   pthread_mutex_lock(&p->lock);
   struct pool_entry *e = a->entry;
-  for(int i = 0; i < POOL_STOCK_SLOTS && !found; i++) {
+  for(int i = 0; i < POOL_STOCK_SLOTS && e->fresh && !found; i++) {
     struct pool_fresh *f = &e->fresh[i];
     if(!f->made_ms || !pool_fresh_is(f, model)) continue;
     str_copy(out->id, sizeof out->id, str_z(f->id));
@@ -791,7 +800,8 @@ bool pool_stock_wanted(struct pool *p, struct account *a, struct str model, int6
   pthread_mutex_lock(&p->lock);
   struct pool_entry *e = a->entry;
   int have = 0;
-  for(int i = 0; i < POOL_STOCK_SLOTS; i++) {
+  if(!e->fresh) e->fresh = mem_zalloc(POOL_STOCK_SLOTS * sizeof *e->fresh);
+  for(int i = 0; i < POOL_STOCK_SLOTS && e->fresh; i++) {
     struct pool_fresh *f = &e->fresh[i];
     if(!f->made_ms && !f->filling) spare = f;
     else if(pool_fresh_is(f, model)) have++;
@@ -806,7 +816,7 @@ bool pool_stock_wanted(struct pool *p, struct account *a, struct str model, int6
 
 static struct pool_fresh *pool_fresh_filling(struct pool_entry *e, struct str model)
 {
-  for(int i = 0; i < POOL_STOCK_SLOTS; i++)
+  for(int i = 0; i < POOL_STOCK_SLOTS && e->fresh; i++)
     if(e->fresh[i].filling && pool_fresh_is(&e->fresh[i], model)) return &e->fresh[i];
   return NULL;
 }
@@ -838,7 +848,7 @@ bool pool_stock_old(struct pool *p, int64_t now_ms, int64_t max_age_ms, struct a
   bool found = false;
   pthread_mutex_lock(&p->lock);
   for(int i = 0; i < p->n && !found; i++)
-    for(int k = 0; k < POOL_STOCK_SLOTS && !found; k++) {
+    for(int k = 0; k < POOL_STOCK_SLOTS && p->entries[i]->fresh && !found; k++) {
       struct pool_fresh *f = &p->entries[i]->fresh[k];
       if(!f->made_ms || now_ms - f->made_ms <= max_age_ms) continue;
       str_copy(out->id, sizeof out->id, str_z(f->id));
@@ -882,7 +892,8 @@ struct pool_offer pool_offer(struct pool *p, const struct pool_want *w, int64_t 
 {
   struct pool_offer o = { 0, 0 };
   pthread_mutex_lock(&p->lock);
-  for(int i = 0; i < p->n; i++) {
+  int n = w->plane == POOL_API && !p->kinds[ACCOUNT_API] ? 0 : p->n;
+  for(int i = 0; i < n; i++) {
     struct pool_view v = { .busy = false };
     o.configured += pool_entry_of(p->entries[i]->a, w);
     o.usable += pool_entry_fits(p, p->entries[i], w, now_ms, &v) || v.busy;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
  * from the first commit on. What is before it is ours: a new file is made under another name and renamed when its first
  * record is on the disk, and the folder is synced, so that the name lasts as long as what was acknowledged under it. */
 
-enum { STORE_KEY_MAX = 500, STORE_PATH = 4096 };
+enum { STORE_KEY_MAX = 500, STORE_PATH = 4096, STORE_SEEN = 256 * 1024 };
 #define STORE_MAP_FIRST ((size_t)16 << 20) /* address space, not memory; grows when full */
 #define STORE_MAP_MAX ((size_t)1 << (sizeof(size_t) > 4 ? 36 : 30)) /* of 32 bits of addresses a quarter */
 
@@ -72,6 +73,13 @@ static enum q_status store_lmdb_get(struct store *s, struct str key, struct strb
   return rc == MDB_NOTFOUND ? Q_NOT_FOUND : rc ? Q_STORE : value->err;
 }
 
+/* What a long scan has read, as at the start, need not stay mapped: the system has it anyway. From and to lie in the map. */
+static void store_lmdb_let_go(const char *from, const char *to)
+{
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)from & ~(page - 1), end = ((uintptr_t)to + page - 1) & ~(page - 1);
+  (void)!madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 static enum q_status store_lmdb_scan(struct store *s, struct str prefix, bool (*fn)(void *, struct str, struct str), void *ctx)
 {
   struct store_lmdb *m = (struct store_lmdb *)s;
@@ -83,9 +91,18 @@ static enum q_status store_lmdb_scan(struct store *s, struct str prefix, bool (*
   int rc = store_lmdb_begin(m, MDB_RDONLY, &txn);
   if(!rc) rc = mdb_cursor_open(txn, m->dbi, &cursor);
   if(!rc) rc = mdb_cursor_get(cursor, &k, &v, prefix.n ? MDB_SET_RANGE : MDB_FIRST);
-  while(!rc && str_starts(store_lmdb_str(k), prefix) && fn(ctx, store_lmdb_str(k), store_lmdb_str(v)))
+  const char *from = NULL, *to = NULL;
+  size_t seen = 0;
+  while(!rc && str_starts(store_lmdb_str(k), prefix)) {
+    const char *at = v.mv_data;
+    seen += v.mv_size;
+    if(!from || at < from) from = at;
+    if(!to || at + v.mv_size > to) to = at + v.mv_size;
+    if(!fn(ctx, store_lmdb_str(k), store_lmdb_str(v))) break;
     rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+  }
   if(cursor) mdb_cursor_close(cursor);
+  if(seen > STORE_SEEN && !m->all) store_lmdb_let_go(from, to);
   store_lmdb_drop(m, txn);
   pthread_rwlock_unlock(&m->lock);
   return rc && rc != MDB_NOTFOUND ? Q_STORE : Q_OK;

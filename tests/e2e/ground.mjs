@@ -373,12 +373,13 @@ await test('D21 memory does not grow with the length of a stream, nor with their
   await long(2000);
   const before = rss(gw), r = await long(30000);
   ok(r.bytes > 30e6, `${r.bytes} bytes`);
-  ok(r.most - before < 3000, `resident ${before} KB before, ${r.most} KB while 30 MB ran through`);
+  const plain = !process.env.ASAN_OPTIONS && !process.env.TSAN_OPTIONS; /* a sanitizer's memory is not the program's */
+  if (plain) ok(r.most - before < 3000, `resident ${before} KB before, ${r.most} KB while 30 MB ran through`);
   const chats = async (n) => { for (let i = 0; i < n; i++) await Promise.all(Array.from({ length: 20 }, () => stream(gw, 'hello'))); };
   await chats(30);
   const warm = rss(gw);
   await chats(100);
-  ok(rss(gw) - warm < 600, `${warm} KB, and after 2,000 more streams ${rss(gw)} KB`);
+  if (plain) ok(rss(gw) - warm < 600, `${warm} KB, and after 2,000 more streams ${rss(gw)} KB`);
 }));
 await test('D27 after every fault case the descriptors are as many as before', async () => {
   await fake.reset();

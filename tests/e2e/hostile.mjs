@@ -8,6 +8,7 @@ import { test, equal, ok, done, fakeUpstream, gateway, waitFor, sleep, post, cha
 
 const seconds = Number(process.env.Q2A_STORM_SECONDS || 8), clients = Number(process.env.Q2A_STORM_CLIENTS || 60);
 const sanitized = Boolean(process.env.TSAN_OPTIONS || process.env.ASAN_OPTIONS); /* its memory and time are not the program's */
+const patience = sanitized ? 300000 : 90000; /* of a client that waits for its answer's end */
 const b64 = (s) => Buffer.from(s).toString('base64');
 const M = 1000 * 1000;
 
@@ -233,7 +234,7 @@ function shot(gw) {
       if (way === 'stall') timer = setTimeout(() => s.destroy(), 1500);
       if (way === 'half') timer = setTimeout(() => s.destroy(), 3000);
     }, leave);
-    limit = setTimeout(() => { if (!path.startsWith('/v1/media')) seen.wrong.push(`${path}: no end within 90 s: ${text.slice(0, 300)}: ${Buffer.concat(got).length} bytes, ${Buffer.concat(got).toString().split('keep-alive').length - 1} heartbeats, ${Buffer.concat(got).toString().match(/x-request-id: (.*)/)?.[1]} at ${new Date().toISOString()}`); end(); }, path.startsWith('/v1/media') ? 9000 : 90000);
+    limit = setTimeout(() => { if (!path.startsWith('/v1/media')) seen.wrong.push(`${path}: no end within ${patience} ms: ${text.slice(0, 300)}: ${Buffer.concat(got).length} bytes, ${Buffer.concat(got).toString().split('keep-alive').length - 1} heartbeats, ${Buffer.concat(got).toString().match(/x-request-id: (.*)/)?.[1]} at ${new Date().toISOString()}`); end(); }, path.startsWith('/v1/media') ? 9000 : patience);
   });
 }
 

@@ -572,6 +572,30 @@ static void t_held(void)
   store_close(real);
 }
 
+/* A gateway that starts takes what was ever used for history, not for the last minute. */
+static void t_shared_start(void)
+{
+  struct store *real = store_mem_new();
+  struct moody ma = moody_of(real, true), mb = moody_of(real, true);
+  ma.store.ops = &ma.ops;
+  mb.store.ops = &mb.ops;
+  struct keys *a = open_keys(&ma.store, "sk-admin", noon), *b;
+  char id[KEYS_ID];
+  struct q_error e;
+  CHECK_INT(add(a, "{\"apiKey\":\"sk-old\",\"rpm\":4,\"tpm\":1000}", id, &e), Q_OK);
+  for(int i = 0; i < 40; i++) CHECK_INT(call(a, id, 100, noon + i * 60000), Q_OK);
+  CHECK_INT(keys_count_save(a, noon + HOUR), Q_OK);
+  b = open_keys(&mb.store, "sk-admin", noon + HOUR);
+  for(int i = 0; i < 4; i++) CHECK_INT(call(b, id, 1, noon + HOUR + 1000), Q_OK);
+  CHECK_INT(call(b, id, 1, noon + HOUR + 1000), Q_KEY_RATE);
+  CHECK_INT(keys_count_save(b, noon + HOUR + 2000), Q_OK);
+  CHECK_INT(keys_count_save(a, noon + HOUR + 3000), Q_OK);
+  CHECK_INT(call(a, id, 1, noon + HOUR + 3000), Q_KEY_RATE); /* but a moment ago is */
+  keys_destroy(a);
+  keys_destroy(b);
+  store_close(real);
+}
+
 /* api 9.3: over all gateways of a store, a second's lag allowed; a key changed in one is changed in the other. */
 static void t_shared(void)
 {
@@ -936,5 +960,5 @@ static void t_many(void)
   store_close(s);
 }
 
-T_MAIN(T(t_limits), T(t_models), T(t_rpm), T(t_tpm), T(t_inflight), T(t_quotas), T(t_media), T(t_exact), T(t_restart), T(t_held), T(t_shared), T(t_admin),
+T_MAIN(T(t_limits), T(t_models), T(t_rpm), T(t_tpm), T(t_inflight), T(t_quotas), T(t_media), T(t_exact), T(t_restart), T(t_held), T(t_shared_start), T(t_shared), T(t_admin),
        T(t_environment), T(t_damage), T(t_faults), T(t_many))
