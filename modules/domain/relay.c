@@ -561,6 +561,7 @@ static void relay_renewed(struct login_waiter *w, enum q_status st)
     relay_bury_later(r);
     return;
   }
+  r->state = RELAY_RESTING; /* nothing is on its way any more, should this be the end */
   bool newer = pool_token_reload(r->answer.app->pool, &r->lease);
   if(!st && (newer || !r->renewed) && !grant_due(&r->lease, relay_wall(r))) {
     relay_ask(r);
