@@ -30,6 +30,15 @@ for package in nodejs npm clang redis-server chromium fonts-wqy-microhei; do
   grep -q " $package[ .]" "$box/out"
   check "make test wants $package" $?
 done
+grep -q ' nginx-light[ .]' "$box/out" && ! grep -q ' gcc-a\| qemu-' "$box/out"
+check "make test wants nginx, and no compiler for other machines" $?
+bare release
+for package in gcc-arm-linux-gnueabihf gcc-aarch64-linux-gnu qemu-user-static nodejs; do
+  grep -q " $package[ .]" "$box/out" || [ "$(uname -m)-$package" = aarch64-gcc-aarch64-linux-gnu ]
+  check "make release wants $package" $?
+done
+grep -q ' clang\| redis-server\| chromium' "$box/out"
+check "make release wants no tools of the tests" $((! $?))
 
 # With apt, as root: one update, one install, by name, of what is missing alone.
 fake id 'echo 0'
