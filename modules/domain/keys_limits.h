@@ -24,7 +24,8 @@ bool keys_limits_has(struct str name);  /* whether a member of this name is a li
 /* One member of a request or record; null takes the limit away. Q_BAD_TYPE, Q_BAD_VALUE, Q_NOMEM with *e. */
 enum q_status keys_limits_read(struct keys_limits *l, const struct json *member, struct q_error *e) Q_MUST_USE;
 void keys_limits_write(const struct keys_limits *l, struct strbuf *b); /* {"expiresAt":null,...}: all of them */
-/* Either name is enough: the client's, or the one it stands for. Case does not count, '*' is any text. */
+/* Either name is enough: the client's (of at most KEYS_MODEL_NAME bytes), or the one it stands for. Case does not count, '*' is any
+ * text. */
 bool keys_limits_allow(const struct keys_limits *l, struct str asked, struct str resolved);
 
 #endif

@@ -161,6 +161,15 @@ static void t_models(void)
     l.models = text;
     if(keys_limits_allow(&l, str_z(rows[i].asked), str_z(rows[i].resolved)) != rows[i].may) T_FAIL("row %zu: %s %s", i, rows[i].patterns, rows[i].asked);
   }
+  /* A client's name may be of any length; one too long is not compared. */
+  char longest[KEYS_MODEL_NAME + 1], a_star[] = "a*\n";
+  struct keys_limits l;
+  keys_limits_none(&l);
+  l.models = a_star;
+  memset(longest, 'a', sizeof longest);
+  CHECK(keys_limits_allow(&l, str_of(longest, KEYS_MODEL_NAME), S("z")));
+  CHECK(!keys_limits_allow(&l, str_of(longest, KEYS_MODEL_NAME + 1), S("z")));
+  CHECK(keys_limits_allow(&l, str_of(longest, KEYS_MODEL_NAME + 1), S("ab")));
   struct store *s = store_mem_new();
   struct keys *k = open_keys(s, "sk-admin", noon);
   char id[KEYS_ID];
@@ -498,7 +507,11 @@ static enum q_status moody_incr(struct store *s, struct store_delta *v, int n)
     for(int i = 0; i < n; i++) v[i].total = -77; /* not told */
   return st ? st : m->mood;
 }
-static enum q_status moody_get(struct store *s, struct str key, struct strbuf *value) { return store_get(((struct moody *)s)->real, key, value); }
+static enum q_status moody_get(struct store *s, struct str key, struct strbuf *value)
+{
+  struct moody *m = (struct moody *)s;
+  return m->mood == Q_STORE_AWAY ? m->mood : store_get(m->real, key, value);
+}
 static enum q_status moody_scan(struct store *s, struct str prefix, bool (*fn)(void *, struct str, struct str), void *ctx)
 {
   struct store *real = ((struct moody *)s)->real;
@@ -658,7 +671,20 @@ static void t_shared(void)
   CHECK_INT(keys_check(a, S("sk-late"), noon, NULL), KEY_NONE);
   CHECK_INT(keys_admin_delete(a, STR_NONE, str_z(id), which, &e), Q_STORE_AWAY);
   CHECK_INT(keys_check(a, S("sk-shared"), noon, NULL), KEY_REGULAR);
-  ma.mood = Q_OK;
+  /* A key that API_KEY has no more ends all the same. */
+  struct config *c = settings("sk-admin,sk-brief");
+  CHECK_INT(keys_env(b, c, noon, &e), Q_OK);
+  config_unref(c);
+  CHECK_INT(keys_check(b, S("sk-brief"), noon, NULL), KEY_REGULAR);
+  mb.mood = Q_STORE_AWAY;
+  c = settings("sk-admin-2,sk-newer");
+  CHECK_INT(keys_env(b, c, noon, &e), Q_STORE_AWAY);
+  config_unref(c);
+  CHECK_INT(keys_check(b, S("sk-brief"), noon, NULL), KEY_NONE);
+  CHECK_INT(keys_check(b, S("sk-admin"), noon, NULL), KEY_NONE);
+  CHECK_INT(keys_check(b, S("sk-admin-2"), noon, NULL), KEY_ADMIN);
+  CHECK_INT(keys_check(b, S("sk-newer"), noon, NULL), KEY_REGULAR);
+  ma.mood = mb.mood = Q_OK;
   /* It came back empty: the records are written again, and the counters raised to what is known, by whoever comes first. A look at
    * the empty store before that lowers nothing. */
   CHECK_INT(call(b, id, 10, noon), Q_KEY_QUOTA);
