@@ -156,7 +156,7 @@ test: setup-test all
 torture: setup-test setup-release all
 	@tools/release.sh $(VERSION)
 	@$(MAKE) --no-print-directory $(B)/fakeqwen $(B)/load $(CHECK_BIN) $(TSAN_TESTS) $(B)/tsan/qwen2api $(B)/check/qwen2api
-	@Q2A_TORTURE=1 SUITE_SECONDS=1200 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh)) \
+	@Q2A_TORTURE=1 SUITE_SECONDS=2400 tests/run.sh $(B)/results.torture $(CHECK_BIN) $(TSAN_TESTS) $(sort $(wildcard tests/torture/*.sh)) \
 	  $(filter-out tests/programs/program.mjs,$(sort $(wildcard tests/programs/*.mjs))) tests/release/release.mjs
 
 # Puts official keys into a store: for tests, until a route does.
@@ -205,7 +205,7 @@ container: all
 	@cp tools/container/spaces.md $(B)/container/README.md
 	@echo "$(B)/container is ready. There: docker compose up -d --build, or docker build -t qwen2api ."
 release: setup-release deps
-	@tools/release.sh $(VERSION) && $(MAKE) --no-print-directory all $(B)/fakeqwen && SUITE_SECONDS=1200 tests/run.sh $(B)/results.release tests/release/release.mjs
+	@tools/release.sh $(VERSION) && $(MAKE) --no-print-directory all $(B)/fakeqwen && SUITE_SECONDS=2400 tests/run.sh $(B)/results.release tests/release/release.mjs
 dev: deps ; @$(MAKE) --no-print-directory $(B)/check/libq2a.a
 clean: ; rm -rf $(B)
 

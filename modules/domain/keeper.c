@@ -27,6 +27,7 @@ struct keeper {
   struct app *app;
   struct app_pump *pump;
   struct pump_timer timer, keys_timer;
+  struct pump_task again;       /* there was no memory for the timer: nothing else would call us */
   struct vendor *vendor;
   struct job models_job, save_job, stats_job, keys_job;
   atomic_bool models_busy, save_busy, stats_busy, keys_busy, models_wanted;
@@ -260,6 +261,16 @@ static bool keeper_web(struct keeper *k, int64_t now)
   return pool_offer(k->app->pool, &w, now).configured > 0;
 }
 
+static void keeper_wait(struct keeper *k, int64_t ms)
+{
+  if(pump_timer_set(k->pump->pump, &k->timer, pump_now(k->pump->pump) + ms)) pump_defer(k->pump->pump, &k->again);
+}
+
+static void keeper_again(struct pump_task *t)
+{
+  keeper_wait((struct keeper *)((char *)t - offsetof(struct keeper, again)), KEEPER_TICK_MS);
+}
+
 static void keeper_tick(struct pump_timer *t)
 {
   struct keeper *k = (struct keeper *)((char *)t - offsetof(struct keeper, timer));
@@ -278,7 +289,7 @@ static void keeper_tick(struct pump_timer *t)
   pthread_mutex_lock(&k->app->lock);
   int64_t tick = k->app->models_at_ms || !keeper_web(k, now) ? KEEPER_TICK_MS : KEEPER_EARLY_MS;
   pthread_mutex_unlock(&k->app->lock);
-  if(pump_timer_set(k->pump->pump, &k->timer, pump_now(k->pump->pump) + tick)) LOG_ERROR(k->app->log, "keeper", "", "no memory for a timer");
+  keeper_wait(k, tick);
 }
 
 struct keeper *keeper_new(struct app *a)
@@ -292,6 +303,7 @@ struct keeper *keeper_new(struct app *a)
   }
   k->app = a;
   k->timer.fn = keeper_tick;
+  k->again.fn = keeper_again;
   k->keys_timer.fn = keeper_keys_tick;
   k->models_job.fn = keeper_models;
   k->save_job.fn = keeper_save_job;

@@ -81,7 +81,7 @@ enum q_status h_answer_admit(struct req *q, struct str asked, struct str resolve
 struct answer_to h_answer_to(struct req *q, bool anthropic)
 {
   unsigned note = client_request(q->client)->again;
-  struct answer_to to = { .face = { h_answer_head, h_answer_whole, h_answer_error, q->app, anthropic }, .request_id = q->id,
+  struct answer_to to = { .face = { h_answer_head, h_answer_whole, h_answer_error, q->app, anthropic, NULL }, .request_id = q->id,
                              .attempts = (int)(note >> RELAY_NOTE_ATTEMPTS), .committed = note & RELAY_NOTE_HEAD,
                              .keep = client_keep_alive(q->client), .chunked = q->head->minor == 1, .endpoint = q->route };
   memcpy(to.key_id, q->key_id, sizeof to.key_id);

@@ -138,6 +138,9 @@ else
 fi
 
 end_pid "$fake_pid"
+say "2,000 accounts and 1,000 keys"
+FULL_CHATS=$((chats / 7)) sh tests/bench/full.sh >"$out/full.txt" || failed=$((failed + 1))
+sed -n 's/^full\.idle_rss/tls.full_rss/p; s/^full\.chat_ratio/tls.full_ratio/p' "$out/full.txt" >>"$results"
 # What others have used of the machine meanwhile: all that was busy, less this shell and its children, in 1/100 s.
 times >"$out/times"
 foreign=$(tr 'ms' '  ' <"$out/times" | awk -v all=$(($(busy) - busy_start)) -v s=$(($(date +%s) - begin)) -v n="$(nproc)" '
@@ -167,6 +170,8 @@ awk -v many=$many -v most=$most '
     row("dashboard, first content painted, median", "paint_p50", "ms", 200)
     row("dashboard, first content painted, worst of 9", "paint_max", "ms", "")
     row("idle resident memory, 100 accounts", "idle_rss", "KB", 4096)
+    row("idle resident memory, 2,000 accounts, 1,000 keys", "full_rss", "KB", 8192)
+    row("CPU per chat with these, against 10 accounts", "full_ratio", "x", 1.1)
     row("CPU per non-stream chat", "chat_cpu", "us", 80)
     row("CPU per streamed event, " many " streams", "many.event_cpu", "us", 30)
     row("CPU per streamed event, " most " streams", "most.event_cpu", "us", 30)
