@@ -324,6 +324,7 @@ void keeper_stop(struct keeper *k)
   if(!k->pump) return;
   pump_timer_off(k->pump->pump, &k->timer);
   pump_timer_off(k->pump->pump, &k->keys_timer);
+  pump_undefer(k->pump->pump, &k->again);
 }
 
 void keeper_destroy(struct keeper *k)
