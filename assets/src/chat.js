@@ -48,7 +48,7 @@ function take(turn, x, began) {
     call.name += c.function?.name ?? ''
     call.args += c.function?.arguments ?? ''
   }
-  for (const a of d.annotations ?? []) if (a.url_citation && !turn.sources.some((s) => s.url === a.url_citation.url)) turn.sources.push(a.url_citation)
+  for (const a of d.annotations ?? []) if (a.url_citation && !turn.sources.some((s) => s.url === a.url_citation.url)) turn.sources.push({ ...a.url_citation, title: a.url_citation.title?.replaceAll('\\|', '|') }) // the title is cleaned for a table
   if (x.choices?.[0]?.finish_reason) turn.finish = x.choices[0].finish_reason
   if (x.usage) turn.usage = x.usage
 }
@@ -84,6 +84,7 @@ async function answer(body) {
     soon()
     if (e.name !== 'AbortError') turn.error ??= e
     else if (!turn.error) turn.stopped = true
+    turn.requestId ??= e.requestId ?? null
   } finally {
     turn.total = performance.now() - began
     chat.busy = false

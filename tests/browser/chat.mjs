@@ -154,6 +154,7 @@ await test('D6 api 10: what went wrong is told in words with the id of the reque
     const text = await turn.locator('[role=alert]').innerText();
     ok(words.test(text) && /req_/.test(text) && text.length > 40, `${scenario}: ${text}`);
     if (scenario !== 'drop') equal(await turn.locator('.marked').count(), 0, `${scenario}: no answer`);
+    equal(await turn.locator('a:has-text("Logs")').count(), 1, `${scenario}: a way to its log`);
     for (const email of ['ok@example.org', 'second@example.org', 'limited@example.org'])
       await fetch(`${gw.base}/api/clearCooldown`, { method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: JSON.stringify({ email }) });
   }

@@ -101,7 +101,7 @@ await test('api 10: the log follows, pauses, goes on; by level, module and text;
   const row = page.locator(`table tr:has-text("${id}")`), seen = (await api('/api/requests')).data.find((r) => r.id === id);
   await row.waitFor();
   const cells = await row.locator('td').allInnerTexts();
-  equal([cells[1].trim(), cells[2], cells[3], cells[4], cells[5], cells[6], cells[9]], ['200', '/v1/chat/completions', 'qwen3.7-plus', seen.account, name, '1', `${one.usage.prompt_tokens} / ${one.usage.completion_tokens}`]);
+  equal([cells[1].trim(), cells[2], cells[3], cells[4], cells[5], cells[6], cells[8]], ['200', '/v1/chat/completions', 'qwen3.7-plus', seen.account, name, '1', `${one.usage.prompt_tokens} / ${one.usage.completion_tokens}`]);
   equal(await page.evaluate(() => [window.broken ?? null, document.querySelectorAll('main img').length]), [null, 0], 'the name stays text');
   await page.click('button:has-text("Pause")');
   const two = (await chat(gw, 'Hello')).headers.get('x-request-id');
