@@ -210,4 +210,4 @@ dev: deps ; @$(MAKE) --no-print-directory $(B)/check/libq2a.a
 clean: ; rm -rf $(B)
 
 # What each object was made of, as the compilers told it (-MMD).
--include $(shell find $(B) -name '*.d' -not -path '$(DEPS)/*' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f -not -path '$(DEPS)/*' -not -path '*/node_modules/*' 2>/dev/null)
