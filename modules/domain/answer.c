@@ -168,6 +168,7 @@ static void answer_note(struct answer *a, int status, const char *code)
   t.attempts = i.attempts + a->attempts;
   t.total_ms = answer_now(a) - a->begun_ms;
   if(a->first_ms) t.first_ms = a->first_ms > a->begun_ms ? a->first_ms - a->begun_ms : 1;
+  if(t.total_ms < t.first_ms) t.total_ms = t.first_ms; /* all of it within a millisecond */
   memcpy(t.account, a->account, sizeof t.account);
   memcpy(t.key, a->key_id, sizeof t.key);
   if(a->ops->count) a->ops->count(a, &t);
