@@ -105,7 +105,7 @@ await test('api 10: pictures and films are asked with a size and shown through t
   await waitFor(() => turn.evaluate((e) => { const i = e.querySelector('img'); return i?.src.startsWith('blob:') && i.naturalWidth > 0; }), 10000, 'the picture is drawn');
   ok((await (await fetch(`${fake.base}/__body`)).text()).includes('16:9'), 'the size reaches the model');
   await pick(page, 'qwen3.7-plus', 'video');
-  turn = await ask(page, 'a running cat');
+  turn = await ask(page, 'a running cat [[scenario:video polls=1]]');
   await waitFor(() => turn.evaluate((e) => e.querySelector('video')?.src.startsWith('blob:')), 10000, 'the film is there');
   await shot(page, 'chat-media-en-light-1280.png');
   await close(page);

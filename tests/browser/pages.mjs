@@ -102,7 +102,7 @@ for (const language of ['en', 'zh'])
           await page.waitForLoadState('networkidle', { timeout: 1000 }).catch(() => {}); // a tail never rests
           await waitFor(() => page.evaluate(() => !document.querySelector('.page [aria-busy=true]')), 5000, 'loaded');
           await shot(page, `${path.slice(1) || 'overview'}-${language}-${theme}-${width}.png`);
-          if (language === 'en' || theme === 'dark') await sound(page, path); // what is judged hangs on theme and width
+          if (language === 'en' || (theme === 'dark' && width === 360)) await sound(page, path); // what is judged hangs on theme and width
           else ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} scrolls sideways`);
           if (width === 360) equal(await small(page), [], `${path}: touch targets below 40 px`);
         }
