@@ -109,7 +109,7 @@ await test('api 9.5: thirty that read nothing cost a bounded memory, whatever is
   }
   await write(12);
   const most = rss();
-  if (!process.env.ASAN_OPTIONS && !process.env.TSAN_OPTIONS) ok(most - idle < 25, `${idle} MiB, then ${most} MiB`); // without a bound: 30 times what the sockets do not hold
+  if (!process.env.ASAN_OPTIONS && !process.env.TSAN_OPTIONS) ok(most - idle < 25, `${idle} MiB, then ${most} MiB`);
   let text = '';
   all[0].on('data', (d) => { text += d.toString('latin1'); });
   all[0].resume();

@@ -1,4 +1,5 @@
 /* Answers of events that go on (api 9.5, 9.8): who reads is told everything in order, who does not is cut. */
+#include <malloc.h>
 #include <poll.h>
 
 #include "base/log.h"
@@ -90,4 +91,34 @@ static void t_stalled(void)
   end();
 }
 
-T_MAIN(T(t_reader), T(t_stalled))
+/* Bytes of the heap in use, by whichever allocator is built in. */
+extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+static size_t heap(void)
+{
+  return __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes() : mallinfo2().uordblks;
+}
+
+/* Nothing is gathered for one that lags: four seconds of 100 lines each fifth of one would be more than 2 MB. */
+static void t_memory(void)
+{
+  world_stall_ms = 60000;
+  begin();
+  follow();
+  int fd = w.client;
+  w.client = -1;
+  write_lines(100, 1900);
+  for(int i = 0; i < 200; i++) world_turn(&w);
+  size_t least = heap(), most = 0;
+  for(int64_t stop = now_mono_ms(&now_real) + 4000; now_mono_ms(&now_real) < stop;) {
+    write_lines(40, 1900);
+    for(int i = 0; i < 20; i++) world_turn(&w);
+    if(heap() > most) most = heap();
+  }
+  if(most > least + 1024 * 1024) T_FAIL("%zu bytes, then %zu", least, most);
+  CHECK_INT(gate_connections(w.app->gates), 1);
+  close(fd);
+  for(int i = 0; i < 400 && gate_connections(w.app->gates); i++) world_turn(&w);
+  end();
+}
+
+T_MAIN(T(t_reader), T(t_stalled), T(t_memory))
