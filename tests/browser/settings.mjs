@@ -73,6 +73,17 @@ await test('api 10: settings: a refusal shows the words of the server and loses 
   equal(await page.locator('#set-chatRetryCount').inputValue(), '1');
   await close(page);
 });
+await test('api 10: settings: what is not saved holds the tab', async () => {
+  const page = await open(gw, '/settings'), held = () => page.evaluate(() => !window.dispatchEvent(new Event('beforeunload', { cancelable: true })));
+  await page.locator('#set-nMax').waitFor();
+  equal(await held(), false);
+  await page.locator('#set-nMax').fill('1');
+  await page.getByText('1 change').waitFor();
+  equal(await held(), true);
+  await button(page, 'Discard').click();
+  equal(await held(), false);
+  await close(page);
+});
 await test('api 10: settings: search and filter; one and all are reset', async () => {
   const page = await open(gw, '/settings');
   await page.getByRole('searchbox').fill('largest n');

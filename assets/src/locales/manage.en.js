@@ -69,7 +69,7 @@ export default {
     restart: 'needs a restart', moreLabel: 'More for settings', only: 'Which settings', every: 'All settings', only_changed: 'Not the default', only_stored: 'Changed here',
     only_env: 'From the environment', only_file: 'From .env', only_live: 'Hold at once', only_restart: 'Need a restart', source_default: 'default', source_env: 'environment',
     source_file: '.env', source_stored: 'changed here', source_flag: 'command line', group_live: 'Changed here, held at once', about_live: 'A change holds for the next request.', group_restart: 'Fixed at start',
-    about_restart: 'Set these in the environment or in .env; they hold after a restart.', perLine: 'One a line.', yes: 'on', no: 'off', default: 'default', resetOne: 'Reset',
+    about_restart: 'Set these in the environment or in .env; they hold after a restart.', perLine: 'one a line', yes: 'on', no: 'off', default: 'default', resetOne: 'Reset',
     memoryOnly: 'There is no store: changes are lost at the next start. Give DATA_DIR a folder that can be written, or use Redis.',
     backup: 'Save a backup', restore: 'Restore a backup', backedUp: '{n} changed settings were saved as a file.', noSecrets: 'Left out, as they are secret: {names}.',
     restored: '{n} settings differ: look at them, then save.', checks: 'Try a connection', test_proxy: 'Proxy', test_redis: 'Redis', restartNow: 'Restart',

@@ -60,7 +60,7 @@ export default {
     restart: '需要重启', moreLabel: '设置的更多操作', only: '筛选设置', every: '所有设置', only_changed: '非默认值', only_stored: '在此修改过',
     only_env: '来自环境变量', only_file: '来自 .env', only_live: '立即生效', only_restart: '需要重启', source_default: '默认', source_env: '环境变量',
     source_file: '.env', source_stored: '在此修改', source_flag: '命令行', group_live: '可在此修改', about_live: '修改后对下一个请求生效。', group_restart: '启动时确定',
-    about_restart: '请在环境变量或 .env 中设置，重启后生效。', perLine: '每行一个。', yes: '开', no: '关', default: '默认', resetOne: '重置',
+    about_restart: '请在环境变量或 .env 中设置，重启后生效。', perLine: '每行一个', yes: '开', no: '关', default: '默认', resetOne: '重置',
     memoryOnly: '没有存储：修改会在下次启动后丢失。请让 DATA_DIR 指向可写的文件夹，或使用 Redis。',
     backup: '保存备份', restore: '恢复备份', backedUp: '已将 {n} 项修改过的设置保存为文件。', noSecrets: '以下敏感设置未包含：{names}。',
     restored: '有 {n} 项不同，请查看后保存。', checks: '测试连接', test_proxy: '代理', test_redis: 'Redis', restartNow: '重启',
