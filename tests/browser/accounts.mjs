@@ -188,8 +188,8 @@ await test('api 10: accounts: row actions: renew, disable, enable, show password
   await toast(page, 'was saved');
   const a = await account(email);
   equal([a.note, a.proxy, a.headers, a.cookie, a.maxInflight], ['<i>noted</i>', 'socks5://••••••••@10.0.0.1:1080', { 'X-Own': '••••••••' }, '••••••••', 5]);
-  const cells = await row(page, email).locator('td').allTextContents();
-  ok(cells[1].includes('<i>noted</i>') && cells[4].includes('socks5://••••••••@10.0.0.1:1080'), cells.join());
+  const cells = () => row(page, email).locator('td').allTextContents();
+  await waitFor(async () => { const c = await cells(); return c[1].includes('<i>noted</i>') && c[4].includes('socks5://••••••••@10.0.0.1:1080'); }, 10000, 'the table says so');
   await actions(page, email, 'Details and edit');
   await d.getByLabel('Note').fill('half a thought');
   await page.keyboard.press('Escape');

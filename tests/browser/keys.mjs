@@ -11,7 +11,7 @@ const gw = await gateway(fake, { DATA_SAVE_MODE: 'file', DATA_DIR: join(mkdtempS
 const keys = async () => (await (await fetch(`${gw.base}/api/keys`, { headers: auth() })).json()).data;
 const named = async (name) => (await keys()).find((k) => k.name === name);
 const button = (page, name) => page.getByRole('button', { name, exact: true });
-const row = (page, name) => page.locator('table.cards tbody tr').filter({ has: page.locator('td.who', { hasText: name }) });
+const row = (page, name) => page.locator('table.cards tbody tr').filter({ has: page.locator('td.named', { hasText: name }) });
 const actions = async (page, name, what) => { await button(row(page, name), `Actions for ${name}`).click(); await page.getByRole('menuitem', { name: what }).click(); };
 const evil = '<img src=x onerror="window.broken=1">';
 
