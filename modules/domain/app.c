@@ -10,6 +10,7 @@
 #include "domain/answer.h"
 #include "domain/keeper.h"
 #include "domain/keys_count.h"
+#include "domain/import.h"
 #include "domain/legacy.h"
 #include "domain/login.h"
 #include "domain/responses.h"
@@ -153,7 +154,8 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   if(!a->seal) return e->st;
   enum q_status st = settings_load(a, e);
   if(!st) st = accounts_load(a, e);
-  if(!st && legacy_import(a)) st = status_fail(e, Q_STORE, NULL, "What the original program left in Redis cannot be read.");
+  if(!st) st = import_first(a, false, e, exit_code);
+  if(!st && legacy_import(a, false)) st = status_fail(e, Q_STORE, NULL, "What the original program left in Redis cannot be read.");
   if(!st) st = accounts_from_env(a, e);
   if(!st) st = videos_load(a->videos, e);
   struct responses_home home = { a->store, a->seal, a->jobs, a->log };
@@ -162,6 +164,7 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   if(!st && stale) { /* SECRET_KEY=new,old: everything is sealed anew */
     st = accounts_reseal(a);
     if(!st) st = settings_reseal(a);
+    if(!st) st = import_reseal(a);
     if(!st) st = videos_reseal(a->videos);
     if(!st) st = seal_settle(a->seal, a->store);
     if(st) status_fail(e, st, "SECRET_KEY", "The records could not be sealed with the new SECRET_KEY.");
@@ -252,6 +255,8 @@ enum q_status app_new(struct app **out, struct config *config, struct log *log, 
   if(!st) {
     a->keys = keys_open(a->store, a->config, a->log, a->started_ms, a->made_key, e);
     if(!a->keys) st = e->st;
+    if(!st) st = import_first(a, true, e, exit_code);
+    if(!st && legacy_import(a, true)) st = status_fail(e, Q_STORE, NULL, "What the original program left in Redis cannot be read.");
   }
   if(!st) {
     app_load_models(a);

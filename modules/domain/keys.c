@@ -72,6 +72,36 @@ struct keys_one *keys_by_hash(const struct keys *k, const unsigned char hash[KEY
   return NULL;
 }
 
+static struct keys_one *keys_by_salts(const struct keys *k, struct str text)
+{
+  unsigned char hash[KEYS_HASH];
+  for(int i = 0; i < k->salt_n; i++) {
+    keys_hash(k->salts[i], text, hash);
+    struct keys_one *one = keys_by_hash(k, hash);
+    if(one && one->salt == i + 1) return one;
+  }
+  return NULL;
+}
+
+struct keys_one *keys_by_text(const struct keys *k, struct str text, unsigned char own[KEYS_HASH])
+{
+  keys_hash(k->salt, text, own);
+  struct keys_one *one = keys_by_hash(k, own);
+  return one && !one->salt ? one : keys_by_salts(k, text);
+}
+
+int keys_salt_no(struct keys *k, const unsigned char salt[KEYS_SALT])
+{
+  if(memcmp(salt, k->salt, KEYS_SALT) == 0) return 0;
+  for(int i = 0; i < k->salt_n; i++)
+    if(memcmp(salt, k->salts[i], KEYS_SALT) == 0) return i + 1;
+  if(k->salt_n == KEYS_SALTS) return -1;
+  pthread_mutex_lock(&k->lock);
+  memcpy(k->salts[k->salt_n++], salt, KEYS_SALT);
+  pthread_mutex_unlock(&k->lock);
+  return k->salt_n;
+}
+
 struct keys_one *keys_by_id(const struct keys *k, struct str id)
 {
   unsigned char part[KEYS_PART];
@@ -150,8 +180,7 @@ void keys_remove(struct keys *k, struct keys_one *one)
 static enum q_status keys_env_one(struct keys *k, struct str text, enum key_kind kind, int64_t now_ms)
 {
   unsigned char hash[KEYS_HASH];
-  keys_hash(k->salt, text, hash);
-  struct keys_one *was = keys_by_hash(k, hash);
+  struct keys_one *was = keys_by_text(k, text, hash);
   struct keys_one *one = was && was->source == KEYS_ENV ? was : keys_one_new(hash, kind, KEYS_ENV);
   if(!one) return Q_NOMEM;
   pthread_mutex_lock(&k->lock);
@@ -314,6 +343,8 @@ enum key_kind keys_check(struct keys *k, struct str presented, int64_t now_ms, c
   if(id) codec_hex(str_of((const char *)hash, KEYS_PART), id);
   pthread_mutex_lock(&k->lock);
   struct keys_one *one = keys_by_hash(k, hash);
+  if((!one || one->salt) && k->salt_n) one = keys_by_salts(k, presented);
+  if(one && id) memcpy(id, one->id, KEYS_ID);
   enum key_kind kind = one && !keys_why_not(one, now_ms) ? one->kind : KEY_NONE;
   pthread_mutex_unlock(&k->lock);
   return kind;
@@ -325,6 +356,7 @@ const char *keys_refusal(struct keys *k, struct str presented, int64_t now_ms)
   keys_hash(k->salt, presented, hash);
   pthread_mutex_lock(&k->lock);
   struct keys_one *one = keys_by_hash(k, hash);
+  if((!one || one->salt) && k->salt_n) one = keys_by_salts(k, presented);
   const char *why = one ? keys_why_not(one, now_ms) : NULL;
   pthread_mutex_unlock(&k->lock);
   return why;

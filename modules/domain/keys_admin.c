@@ -17,17 +17,31 @@ static void keys_admin_record_name(const char *id, char out[KEYS_ADMIN_RECORD])
   snprintf(out, KEYS_ADMIN_RECORD, "key/%s", id);
 }
 
-static void keys_admin_write(const unsigned char hash[KEYS_HASH], const struct keys_facts *f, struct strbuf *b)
+/* Without the closing brace. */
+static void keys_admin_facts(const unsigned char hash[KEYS_HASH], const struct keys_facts *f, struct strbuf *b)
 {
   char hex[2 * KEYS_HASH + 1];
   codec_hex(str_of((const char *)hash, KEYS_HASH), hex);
-  strbuf_addc(b, KEYS_VERSION);
   strbuf_fmt(b, "{\"hash\":\"%s\",\"masked\":", hex);
   strbuf_json(b, str_z(f->masked));
   strbuf_lit(b, ",\"name\":");
   strbuf_json(b, str_z(f->name));
   strbuf_fmt(b, ",\"createdAt\":%lld,\"enabled\":%s,\"limits\":", (long long)f->created_s, f->enabled ? "true" : "false");
   keys_limits_write(&f->limits, b);
+}
+
+static void keys_admin_salt(const unsigned char salt[KEYS_SALT], struct strbuf *b)
+{
+  char hex[2 * KEYS_SALT + 1];
+  codec_hex(str_of((const char *)salt, KEYS_SALT), hex);
+  strbuf_fmt(b, ",\"salt\":\"%s\"", hex);
+}
+
+static void keys_admin_write(const struct keys *k, const struct keys_one *one, const struct keys_facts *f, struct strbuf *b)
+{
+  strbuf_addc(b, KEYS_VERSION);
+  keys_admin_facts(one->hash, f, b);
+  if(one->salt) keys_admin_salt(k->salts[one->salt - 1], b);
   strbuf_addc(b, '}');
 }
 
@@ -36,23 +50,21 @@ static enum q_status keys_admin_put(struct keys *k, const struct keys_one *one, 
   char name[KEYS_ADMIN_RECORD];
   struct strbuf value = STRBUF(KEYS_RECORD_MAX);
   keys_admin_record_name(one->id, name);
-  keys_admin_write(one->hash, f, &value);
+  keys_admin_write(k, one, f, &value);
   enum q_status st = value.err ? value.err : store_put(k->store, str_z(name), strbuf_str(&value));
   strbuf_free(&value);
   return st;
 }
 
-/* Q_BAD_VALUE: it is no record of ours. */
-static enum q_status keys_admin_parse(struct str id, struct str value, struct keys_one **out)
+/* What keys_admin_facts() wrote, and the salt if it is another store's. */
+static enum q_status keys_admin_parse_facts(struct keys *k, const struct json *root, struct keys_one **out)
 {
-  struct arena a = ARENA(8 * KEYS_RECORD_MAX);
-  unsigned char hash[KEYS_HASH];
-  const struct json *root = value.n > 1 && value.p[0] == KEYS_VERSION ? json_parse(&a, str_sub(value, 1, value.n), KEYS_ADMIN_DEPTH, NULL) : NULL;
-  struct str hex = json_str(json_get(root, "hash"));
-  bool ok = hex.n == 2 * KEYS_HASH && codec_unhex(hex, hash);
+  unsigned char hash[KEYS_HASH], salt[KEYS_SALT];
+  struct str hex = json_str(json_get(root, "hash")), foreign = json_str(json_get(root, "salt"));
+  bool ok = hex.n == 2 * KEYS_HASH && codec_unhex(hex, hash) && (!foreign.n || (foreign.n == 2 * KEYS_SALT && codec_unhex(foreign, salt)));
   struct keys_one *one = ok ? keys_one_new(hash, KEY_REGULAR, KEYS_STORED) : NULL;
   enum q_status st = !ok ? Q_BAD_VALUE : one ? Q_OK : Q_NOMEM;
-  if(!st && !str_eq(id, str_z(one->id))) st = Q_BAD_VALUE;
+  if(!st && foreign.n && (one->salt = keys_salt_no(k, salt)) < 0) st = Q_BAD_VALUE;
   if(!st) {
     struct keys_facts *f = &one->facts;
     str_copy(f->masked, sizeof f->masked, json_str(json_get(root, "masked")));
@@ -63,10 +75,23 @@ static enum q_status keys_admin_parse(struct str id, struct str value, struct ke
     for json_each(m, json_get(root, "limits"))
       if(!st) st = keys_limits_read(&f->limits, m, NULL);
   }
-  arena_free(&a);
   if(st) keys_one_free(one);
   else *out = one;
   return st == Q_OK || st == Q_NOMEM ? st : Q_BAD_VALUE;
+}
+
+/* Q_BAD_VALUE: it is no record of ours. */
+static enum q_status keys_admin_parse(struct keys *k, struct str id, struct str value, struct keys_one **out)
+{
+  struct arena a = ARENA(8 * KEYS_RECORD_MAX);
+  const struct json *root = value.n > 1 && value.p[0] == KEYS_VERSION ? json_parse(&a, str_sub(value, 1, value.n), KEYS_ADMIN_DEPTH, NULL) : NULL;
+  enum q_status st = keys_admin_parse_facts(k, root, out);
+  arena_free(&a);
+  if(!st && !str_eq(id, str_z((*out)->id))) {
+    keys_one_free(*out);
+    st = Q_BAD_VALUE;
+  }
+  return st;
 }
 
 struct keys_admin_walk { struct keys *k; enum q_status st; };
@@ -77,7 +102,7 @@ static bool keys_admin_see(void *ctx, struct str key, struct str value)
   struct str id = str_sub(key, 4, key.n);
   struct keys_one *one;
   if(str_eq(id, S("admin"))) return true;
-  enum q_status st = keys_admin_parse(id, value, &one);
+  enum q_status st = keys_admin_parse(w->k, id, value, &one);
   if(st == Q_NOMEM) w->st = st;
   else if(st) LOG_WARN(w->k->log, "keys", "", "the stored key %.*s cannot be read: left out", STR_F(str_sub(id, 0, 16)));
   else if(keys_by_hash(w->k, one->hash)) keys_one_free(one); /* API_KEY has it */
@@ -100,7 +125,8 @@ enum q_status keys_admin_load_one(struct keys *k, struct str id, int64_t now_ms)
   str_copy(text, sizeof text, id);
   keys_admin_record_name(text, name);
   enum q_status st = store_get(k->store, str_z(name), &value);
-  if(!st) st = keys_admin_parse(id, strbuf_str(&value), &fresh);
+  if(!st) st = keys_admin_parse(k, id, strbuf_str(&value), &fresh);
+  if(st) fresh = NULL;
   strbuf_free(&value);
   if(st == Q_NOT_FOUND || st == Q_BAD_VALUE) { /* deleted, or not to be trusted */
     if(was && was->source == KEYS_STORED) {
@@ -217,6 +243,13 @@ static enum q_status keys_admin_fail(struct keys *k, enum q_status st, struct q_
 
 /* ---- changes ---- */
 
+/* Whether its text is one under another salt. With change held. */
+static bool keys_admin_imported(const struct keys *k, struct str text)
+{
+  unsigned char hash[KEYS_HASH];
+  return keys_by_text(k, text, hash) != NULL;
+}
+
 static enum q_status keys_admin_enter(struct keys *k, struct keys_one *one, struct q_error *e)
 {
   if(keys_by_id(k, str_z(one->id))) return status_fail(e, Q_EXISTS, "apiKey", "This key exists already.");
@@ -254,7 +287,7 @@ enum q_status keys_admin_add(struct keys *k, const struct json *body, int64_t no
     one->facts = f;
     memcpy(id, one->id, KEYS_ID);
     pthread_mutex_lock(&k->change);
-    st = keys_admin_enter(k, one, e);
+    st = keys_admin_imported(k, text) ? status_fail(e, Q_EXISTS, "apiKey", "This key exists already.") : keys_admin_enter(k, one, e);
     pthread_mutex_unlock(&k->change);
     if(st) keys_one_free(one);
   } else {
@@ -262,6 +295,61 @@ enum q_status keys_admin_add(struct keys *k, const struct json *body, int64_t no
     st = Q_NOMEM;
   }
   return st ? keys_admin_fail(k, st, e) : Q_OK;
+}
+
+/* ---- out of and into a data.json ---- */
+
+static enum q_status keys_admin_take_hash(struct keys *k, const struct json *v, bool dry, struct q_error *e)
+{
+  struct keys_one *one = NULL;
+  pthread_mutex_lock(&k->change);
+  enum q_status st = keys_admin_parse_facts(k, v, &one);
+  if(st == Q_BAD_VALUE) st = status_fail(e, st, NULL, "it is neither a text nor a key of an export");
+  else if(!st && dry) st = keys_by_id(k, str_z(one->id)) ? Q_EXISTS : Q_OK;
+  else if(!st) st = keys_admin_enter(k, one, e);
+  if((st || dry) && one) keys_one_free(one);
+  pthread_mutex_unlock(&k->change);
+  return st;
+}
+
+static enum q_status keys_admin_take_text(struct keys *k, const struct json *v, bool dry, int64_t now_ms, struct q_error *e)
+{
+  const struct json key = { .type = JSON_STRING, .key = S("apiKey"), .text = v->text };
+  const struct json body = { .type = JSON_OBJECT, .count = 1, .child = (struct json *)&key };
+  char made[KEYS_TEXT], id[KEYS_ID];
+  struct str text;
+  enum q_status st = keys_admin_text(v, &text, e);
+  if(!st && !text.n) st = status_fail(e, Q_BAD_VALUE, NULL, "it is empty");
+  if(!st && dry) {
+    pthread_mutex_lock(&k->change);
+    st = keys_admin_imported(k, text) ? Q_EXISTS : Q_OK;
+    pthread_mutex_unlock(&k->change);
+  } else if(!st) {
+    st = keys_admin_add(k, &body, now_ms, made, id, e);
+  }
+  return st;
+}
+
+enum q_status keys_admin_take(struct keys *k, const struct json *v, bool dry, int64_t now_ms, struct q_error *e)
+{
+  if(json_is(v, JSON_STRING)) return keys_admin_take_text(k, v, dry, now_ms, e);
+  enum q_status st = keys_admin_take_hash(k, v, dry, e);
+  return st && st != Q_EXISTS ? keys_admin_fail(k, st, e) : st;
+}
+
+void keys_admin_export(struct keys *k, struct strbuf *json)
+{
+  bool any = false;
+  pthread_mutex_lock(&k->change);
+  for(const struct keys_one *one = k->first; one; one = one->next) {
+    if(one->source != KEYS_STORED) continue;
+    if(any) strbuf_addc(json, ',');
+    any = true;
+    keys_admin_facts(one->hash, &one->facts, json);
+    keys_admin_salt(one->salt ? k->salts[one->salt - 1] : k->salt, json);
+    strbuf_addc(json, '}');
+  }
+  pthread_mutex_unlock(&k->change);
 }
 
 /* Whether an administrator may change it here. */
@@ -340,9 +428,8 @@ static enum q_status keys_admin_drop(struct keys *k, struct keys_one *one)
 enum q_status keys_admin_delete(struct keys *k, struct str text, struct str id, char which[KEYS_ID], struct q_error *e)
 {
   unsigned char hash[KEYS_HASH];
-  if(text.n) keys_hash(k->salt, text, hash);
   pthread_mutex_lock(&k->change);
-  struct keys_one *one = text.n ? keys_by_hash(k, hash) : keys_by_id(k, id);
+  struct keys_one *one = text.n ? keys_by_text(k, text, hash) : keys_by_id(k, id);
   enum q_status st = keys_admin_own(one, "deleted", e);
   if(!st) memcpy(which, one->id, KEYS_ID);
   if(!st) st = keys_admin_drop(k, one);

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "domain/keys.h"
 
-enum { KEYS_SALT = 16, KEYS_HASH = 32, KEYS_VERSION = 1, KEYS_RECORD_MAX = 64 * 1024, KEYS_PARTS = 16 };
+enum { KEYS_SALT = 16, KEYS_HASH = 32, KEYS_VERSION = 1, KEYS_RECORD_MAX = 64 * 1024, KEYS_PARTS = 16, KEYS_SALTS = 8 };
 enum keys_source { KEYS_ENV, KEYS_GENERATED, KEYS_STORED };
 
 struct keys_facts {        /* what an administrator may change, and what is told of a key */
@@ -27,6 +27,7 @@ struct keys_one {
   char id[KEYS_ID];
   enum key_kind kind;
   enum keys_source source;
+  int salt;                /* 0: the store's own; else salts[salt - 1]: it came from another store as a hash */
   unsigned serial;         /* tells a key from one of the same text that was there before */
   struct keys_facts facts;
   struct keys_use use;
@@ -35,7 +36,8 @@ struct keys {
   pthread_mutex_t change, lock;
   struct store *store;
   struct log *log;
-  unsigned char salt[KEYS_SALT];
+  unsigned char salt[KEYS_SALT], salts[KEYS_SALTS][KEYS_SALT]; /* salts: of stores whose keys were imported; they only grow in number */
+  int salt_n;
   struct keys_one *first, **last, **slots;
   size_t slot_n;           /* a power of two */
   int n;
@@ -51,6 +53,10 @@ struct keys {
 void keys_hash(const unsigned char salt[KEYS_SALT], struct str key, unsigned char out[KEYS_HASH]);
 void keys_make(char made[KEYS_TEXT]);
 struct keys_one *keys_by_hash(const struct keys *k, const unsigned char hash[KEYS_HASH]);
+/* A key by its text, under any of the salts. own: its hash under the store's. With change or lock held. */
+struct keys_one *keys_by_text(const struct keys *k, struct str text, unsigned char own[KEYS_HASH]);
+/* The number of a salt, known from now on; -1: there are too many. With change held, or nobody else. */
+int keys_salt_no(struct keys *k, const unsigned char salt[KEYS_SALT]);
 struct keys_one *keys_by_id(const struct keys *k, struct str id);
 struct keys_one *keys_one_new(const unsigned char hash[KEYS_HASH], enum key_kind kind, enum keys_source source) Q_MUST_USE;
 void keys_one_free(struct keys_one *one);                 /* takes NULL */

@@ -208,6 +208,18 @@ enum q_status settings_load(struct app *a, struct q_error *e)
   return st;
 }
 
+enum q_status settings_each(struct app *a, void (*fn)(void *ctx, int row, struct str value), void *ctx)
+{
+  struct settings_all all;
+  pthread_mutex_lock(&a->settings->lock);
+  enum q_status st = settings_read(a, &all);
+  for(int i = 0; !st && i < config_rows(); i++)
+    if(all.v[i].p) fn(ctx, i, all.v[i]);
+  settings_all_free(&all);
+  pthread_mutex_unlock(&a->settings->lock);
+  return st;
+}
+
 enum q_status settings_reseal(struct app *a)
 {
   struct settings_all all;

@@ -22,6 +22,9 @@ enum q_status settings_load(struct app *a, struct q_error *e) Q_MUST_USE;
 /* Seals the secrets among them anew. */
 enum q_status settings_reseal(struct app *a) Q_MUST_USE;
 
+/* Every stored value, in the order of the table; secrets too. The text lives during the call. */
+enum q_status settings_each(struct app *a, void (*fn)(void *ctx, int row, struct str value), void *ctx) Q_MUST_USE;
+
 struct settings_change { int row; struct str value; bool drop; }; /* drop: back to what the other sources say */
 /* Validates all, commits all, then swaps the config. *e with param. */
 enum q_status settings_write(struct app *a, const struct settings_change *v, int n, struct q_error *e) Q_MUST_USE;

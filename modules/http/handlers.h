@@ -44,6 +44,8 @@ void h_accounts_refresh(struct req *q);
 void h_accounts_secret(struct req *q);
 void h_accounts_test(struct req *q);
 void h_explain(struct req *q);
+void h_export(struct req *q);
+void h_import(struct req *q);
 void h_tasks(struct req *q);
 void h_tasks_new(struct req *q);
 void h_tasks_one(struct req *q);

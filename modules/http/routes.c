@@ -81,6 +81,8 @@ static const struct route routes_table[] = {
   { "POST", "/api/refreshAllAccounts",  WHO_ADMIN, 64 * 1024, h_tasks_refresh, NULL },
   { "POST", "/api/forceRefreshAllAccounts", WHO_ADMIN, 64 * 1024, h_tasks_refresh_all, NULL },
   { "POST", "/api/setAccounts",         WHO_ADMIN, 32 * 1024 * 1024, h_tasks_new, NULL },
+  { "GET",  "/api/export",              WHO_ADMIN, 0, h_export, NULL },
+  { "POST", "/api/import",              WHO_ADMIN, -1, h_import, NULL },
   { "GET",  "/api/batchTasks",          WHO_ADMIN, 0, h_tasks, NULL },
   { "GET",  "/api/batchTasks/*",        WHO_ADMIN, 0, h_tasks_one, NULL },
   { "DELETE", "/api/batchTasks/*",      WHO_ADMIN, 0, h_tasks_cancel, NULL },
