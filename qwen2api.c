@@ -175,6 +175,7 @@
 #include "main/listen.c"
 #include "main/resume.c"
 #include "main/serve.c"
+#include "main/moving.c"
 #include "main/command.c"
 
 #ifndef Q2A_NO_MAIN

@@ -329,26 +329,33 @@ static enum q_status accounts_delete_once(struct app *app, const struct str *nam
   for(int i = 0; i < n && !st; i++) {
     bool stored = false;
     if(pool_with(app->pool, names[i], now, accounts_stored, &stored) || !stored) continue;
-    struct strbuf *key = &keys[*found];
+    struct strbuf *key = &keys[2 * *found], *kept = &keys[2 * *found + 1]; /* kept: domain/import.c */
     *key = STRBUF(1024);
     strbuf_lit(key, "acct/");
     strbuf_adds(key, names[i]);
-    st = key->err;
-    ops[(*found)++] = (struct store_op){ .key = strbuf_str(key), .del = true };
+    *kept = STRBUF(1024);
+    strbuf_lit(kept, "moved/acct/");
+    strbuf_adds(kept, names[i]);
+    st = key->err ? key->err : kept->err;
+    ops[2 * *found] = (struct store_op){ .key = strbuf_str(key), .del = true };
+    ops[2 * *found + 1] = (struct store_op){ .key = strbuf_str(kept), .del = true };
+    (*found)++;
   }
-  if(!st && *found) st = app->store->ops->commit(app->store, ops, *found);
+  if(!st && *found) st = app->store->ops->commit(app->store, ops, 2 * *found);
   for(int i = 0; i < *found; i++) {
-    if(st == Q_AGAIN && accounts_reload_one(app, strbuf_str(&keys[i]))) st = Q_STORE;
-    if(!st) (void)pool_remove(app->pool, str_sub(strbuf_str(&keys[i]), 5, keys[i].n), now);
-    strbuf_free(&keys[i]);
+    struct strbuf *key = &keys[2 * i];
+    if(st == Q_AGAIN && accounts_reload_one(app, strbuf_str(key))) st = Q_STORE;
+    if(!st) (void)pool_remove(app->pool, str_sub(strbuf_str(key), 5, key->n), now);
+    strbuf_free(key);
+    strbuf_free(key + 1);
   }
   return st;
 }
 
 enum q_status accounts_delete(struct app *app, const struct str *names, int *n)
 {
-  struct strbuf *keys = mem_zalloc((size_t)(*n + 1) * sizeof *keys);
-  struct store_op *ops = mem_zalloc((size_t)(*n + 1) * sizeof *ops);
+  struct strbuf *keys = mem_zalloc((size_t)(*n + 1) * 2 * sizeof *keys);
+  struct store_op *ops = mem_zalloc((size_t)(*n + 1) * 2 * sizeof *ops);
   enum q_status st = keys && ops ? Q_AGAIN : Q_NOMEM;
   int found = 0;
   pthread_mutex_lock(&app->accounts_lock);

@@ -488,8 +488,7 @@ enum q_status import_run(struct app *a, struct str text, const struct import_wan
 
 /* ---- the first start ---- */
 
-/* Q_NOT_FOUND: there is none. */
-static enum q_status import_file(const char *path, struct strbuf *out, struct q_error *e)
+enum q_status import_read_file(const char *path, struct strbuf *out, struct q_error *e)
 {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if(fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return Q_NOT_FOUND;
@@ -528,7 +527,7 @@ enum q_status import_first(struct app *a, bool keys, struct q_error *e, int *exi
   strbuf_free(&mark);
   if(st != Q_NOT_FOUND) return st ? status_fail(e, st, NULL, "The store cannot be read.") : Q_OK;
   snprintf(path, sizeof path, "%s/data.json", a->config->data_dir);
-  st = import_file(path, &text, &why);
+  st = import_read_file(path, &text, &why);
   if(st == Q_NOT_FOUND) return Q_OK;
   if(!st) st = import_run(a, strbuf_str(&text), &want, &done, &why);
   if(text.p) crypt_wipe(text.p, text.n);

@@ -28,6 +28,8 @@ void import_done_free(struct import_done *d);
 
 /* Q_BAD_IMPORT: it is no JSON, or no data.json; *e names line and column. Store statuses. */
 enum q_status import_run(struct app *a, struct str text, const struct import_want *want, struct import_done *done, struct q_error *e) Q_MUST_USE;
+/* A file as a text that holds secrets: wipe it. Q_NOT_FOUND; Q_BAD_IMPORT with words. */
+enum q_status import_read_file(const char *path, struct strbuf *out, struct q_error *e) Q_MUST_USE;
 /* DATA_DIR/data.json, if this store has not seen it yet. First without keys, then, when they are open, only these: that leaves the
  * mark. *exit_code 65 when it cannot be read. */
 enum q_status import_first(struct app *a, bool keys, struct q_error *e, int *exit_code) Q_MUST_USE;

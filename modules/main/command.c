@@ -13,6 +13,7 @@
 #include "domain/store.h"
 #include "http/handlers.h"
 #include "http/routes.h"
+#include "main/moving.h"
 #include "main/serve.h"
 
 enum { EXIT_USAGE = 2, EXIT_DATA = 65, EXIT_TAKEN = 69, EXIT_CREATE = 73, EXIT_CONFIG = 78, COMMAND_FLAGS = 16 };
@@ -22,6 +23,8 @@ struct command {
   const char *file;                       /* --config */
   struct config_pair flags[COMMAND_FLAGS];
   int flags_n;
+  const char *path;                       /* of export, import */
+  bool secrets, replace, dry;             /* export --secrets, import --replace, --dry-run */
   bool ready;                             /* healthcheck --ready */
   const char *url;                        /* healthcheck --url */
   char **argv, **envp;
@@ -46,6 +49,8 @@ static int command_help(void)
     "       qwen2api print-env | print-data   a commented .env, an empty data.json\n"
     "       qwen2api healthcheck [--ready] [--url URL]\n"
     "       qwen2api routes | assets | licenses\n"
+    "       qwen2api export FILE [--secrets]  write accounts, keys and settings as a data.json (gateway stopped)\n"
+    "       qwen2api import FILE [--replace] [--dry-run]   take them over from one (gateway stopped)\n"
     "       qwen2api new-admin-key            replace the stored admin key (gateway stopped)\n\n"
     "options: --config FILE   --listen ADDRESS   --port N   --data-dir DIR   --log-level LEVEL   --check   --version   --help\n\n"
     "settings, from the command line, the environment, or .env:\n");
@@ -65,7 +70,7 @@ static const struct { const char *flag, *key; } command_options[] = {
   { "--listen", "LISTEN_ADDRESS" }, { "--port", "SERVICE_PORT" }, { "--data-dir", "DATA_DIR" }, { "--log-level", "LOG_LEVEL" },
 };
 static const char *const command_names[] = { "serve", "check", "config", "print-env", "healthcheck", "routes", "assets", "licenses",
-                                             "new-admin-key", "doctor", "print-data", "readme-table", "help", "version" };
+                                             "new-admin-key", "export", "import", "doctor", "print-data", "readme-table", "help", "version" };
 
 /* The value of --flag=value or --flag value; NULL if arg is another flag. */
 static const char *command_value(const char *flag, int argc, char **argv, int *i, bool *missing)
@@ -87,6 +92,8 @@ static int command_read(struct command *c, int argc, char **argv)
     if(argv[i][0] != '-') {
       for(size_t k = 0; k < sizeof command_names / sizeof command_names[0]; k++)
         if(!c->name && strcmp(argv[i], command_names[k]) == 0) c->name = command_names[k], known = true;
+      bool wants = c->name && !c->path && (strcmp(c->name, "export") == 0 || strcmp(c->name, "import") == 0);
+      if(!known && wants) c->path = argv[i], known = true;
       if(!known) return command_usage("unknown command ", argv[i]);
       continue;
     }
@@ -94,6 +101,9 @@ static int command_read(struct command *c, int argc, char **argv)
     else if(strcmp(argv[i], "--version") == 0) c->name = "version", known = true;
     else if(strcmp(argv[i], "--check") == 0) c->name = "check", known = true;
     else if(strcmp(argv[i], "--ready") == 0) c->ready = known = true;
+    else if(strcmp(argv[i], "--secrets") == 0) c->secrets = known = true;
+    else if(strcmp(argv[i], "--replace") == 0) c->replace = known = true;
+    else if(strcmp(argv[i], "--dry-run") == 0) c->dry = known = true;
     else if((v = command_value("--config", argc, argv, &i, &missing))) c->file = v, known = true;
     else if((v = command_value("--url", argc, argv, &i, &missing))) c->url = v, known = true;
     for(size_t k = 0; !known && k < sizeof command_options / sizeof command_options[0]; k++)
@@ -258,6 +268,16 @@ static int command_new_key(const struct command *c)
   return code;
 }
 
+/* export, import */
+static int command_moving(const struct command *c, bool import)
+{
+  if(!c->path) return command_usage("the file is missing behind ", c->name);
+  struct config *config = command_config(c, true);
+  struct config_input in = { .envp = c->envp, .file = c->file, .flags = c->flags, .flags_n = c->flags_n };
+  struct moving m = { &in, c->path, import, c->secrets, c->replace, c->dry };
+  return config ? moving_run(&m, config) : EXIT_CONFIG;
+}
+
 static int command_serve(const struct command *c)
 {
   struct config *config = command_config(c, false);
@@ -283,6 +303,7 @@ int command_main(int argc, char **argv, char **envp)
   if(strcmp(c.name, "doctor") == 0) return command_doctor(&c);
   if(strcmp(c.name, "print-data") == 0) strbuf_lit(&b, "{\n  \"defaultHeaders\": null,\n  \"defaultCookie\": null,\n  \"accounts\": []\n}\n");
   if(strcmp(c.name, "healthcheck") == 0) return command_health(&c);
+  if(strcmp(c.name, "export") == 0 || strcmp(c.name, "import") == 0) return command_moving(&c, c.name[0] == 'i');
   if(strcmp(c.name, "new-admin-key") == 0) return command_new_key(&c);
   if(strcmp(c.name, "serve") == 0) return command_serve(&c);
   if(strcmp(c.name, "print-env") == 0) config_template(&b);

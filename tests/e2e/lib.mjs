@@ -116,8 +116,8 @@ export const KEY = 'sk-test-admin-0123456789';
 export const USER_KEY = 'sk-test-user-0123456789';
 
 // The static binary in a fresh working directory. env: more variables; null takes one away.
-export async function gateway(fake, env = {}, args = [], file = binary) {
-  const cwd = mkdtempSync(join(tmpdir(), 'q2a-'));
+export async function gateway(fake, env = {}, args = [], file = binary, folder = null) { // folder: where it is started, kept afterwards
+  const cwd = folder || mkdtempSync(join(tmpdir(), 'q2a-'));
   const port = await freePort();
   const hosts = ['chat.qwen.ai', 'auth.qwen.ai', 'cdn.qwenlm.ai', 'portal.qwen.ai', 'dashscope.aliyuncs.com', 'img.example.test', 'evil.example.test',
     'qwen-webui-prod.oss-accelerate.aliyuncs.com', 'qwen-webui-prod.oss-ap-southeast-1.aliyuncs.com'];
@@ -140,7 +140,7 @@ export async function gateway(fake, env = {}, args = [], file = binary) {
   return {
     process: p, port, base, cwd, v1: `${base}/v1`,
     log: () => p.text,
-    stop: async (signal = 'SIGTERM') => { p.kill(signal); await p.ended; rmSync(cwd, { recursive: true, force: true }); return p.code; },
+    stop: async (signal = 'SIGTERM') => { p.kill(signal); await p.ended; if (!folder) rmSync(cwd, { recursive: true, force: true }); return p.code; },
   };
 }
 
