@@ -438,21 +438,6 @@ static enum q_status import_outer(struct import *x, const struct json_part *p, c
   return st;
 }
 
-/* Whether settings and the two defaults can be read at all: before anything is written. */
-static enum q_status import_look(struct import *x, const struct import_file *f)
-{
-  const struct json_part *all[] = { &f->settings, &f->headers, &f->cookie };
-  enum q_status st = Q_OK;
-  for(int i = 0; i < 3 && !st; i++) {
-    struct arena a = ARENA(IMPORT_PART_MAX);
-    const struct json *n = all[i]->text.n ? import_part(&a, x->text, all[i], x->e) : NULL;
-    if(all[i]->text.n && !n) st = x->e->st;
-    else if(i == 0 && n && !json_is(n, JSON_OBJECT) && !json_absent(n)) st = status_fail(x->e, Q_BAD_IMPORT, "settings", "'settings' must be an object.");
-    arena_free(&a);
-  }
-  return st;
-}
-
 static enum q_status import_write(struct import *x, const struct import_file *f)
 {
   struct app *a = x->app;
@@ -475,8 +460,11 @@ enum q_status import_run(struct app *a, struct str text, const struct import_wan
   struct import_file f;
   *done = (struct import_done){ .added = 0 };
   enum q_status st = import_file_read(&f, text, e);
-  if(!st && f.accounts.text.n && f.accounts.text.p[0] == '[') st = import_accounts(&x, &f.accounts);
-  if(!st) st = import_look(&x, &f);
+  bool list = f.accounts.text.n && f.accounts.text.p[0] == '[';
+  if(list && (!st || st == Q_BAD_IMPORT)) { /* a mistake among them is told in front of what follows from it */
+    enum q_status first = import_accounts(&x, &f.accounts);
+    if(first) st = first;
+  }
   if(!st) import_settle(&x);
   if(!st) st = import_write(&x, &f);
   for(int i = 0; i < x.n; i++) import_item_free(&x.items[i]);

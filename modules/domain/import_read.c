@@ -25,12 +25,12 @@ const struct json *import_part(struct arena *a, struct str text, const struct js
   return NULL;
 }
 
-/* A member that is not one of ours; it must be JSON nevertheless. */
-static enum q_status file_other(struct import_file *f, struct str text, const struct json_part *p, struct q_error *e)
+/* Every member must be JSON; one that is not ours is kept. */
+static enum q_status file_read(struct import_file *f, struct str text, const struct json_part *p, bool keep, struct q_error *e)
 {
   struct arena a = ARENA(IMPORT_PART_MAX);
   const struct json *n = import_part(&a, text, p, e);
-  if(n) {
+  if(n && keep) {
     if(f->other.n) strbuf_addc(&f->other, ',');
     strbuf_adds(&f->other, p->key);
     strbuf_addc(&f->other, ':');
@@ -55,7 +55,7 @@ static enum q_status file_member(struct import_file *f, struct str text, const s
   enum q_status st = key ? Q_OK : e->st;
   arena_free(&a);
   if(known) *known = *p; /* of equal names the last counts */
-  else if(!st) st = file_other(f, text, p, e);
+  if(!st && known != &f->accounts) st = file_read(f, text, p, !known, e); /* accounts are read one by one */
   return st;
 }
 
@@ -74,6 +74,10 @@ enum q_status import_file_read(struct import_file *f, struct str text, struct q_
     if(st) return st;
   }
   if(err.expected) return import_not_json(&err, e);
+  if(f->settings.text.n && !str_eq(f->settings.text, S("null")) && f->settings.text.p[0] != '{') {
+    json_parts_where(text, f->settings.at, &err);
+    return status_fail(e, Q_BAD_IMPORT, "settings", "'settings' must be an object (line %d, column %d).", err.line, err.column);
+  }
   if(f->accounts.text.n && !str_eq(f->accounts.text, S("null")) && f->accounts.text.p[0] != '[') {
     json_parts_where(text, f->accounts.at, &err);
     return status_fail(e, Q_BAD_IMPORT, "accounts", "'accounts' must be an array (line %d, column %d).", err.line, err.column);

@@ -51,8 +51,10 @@ static bool parts_string(struct json_parts *p)
   return false;
 }
 
+/* A bracket that does not close the last opened one ends the part: reading it tells where the mistake is. */
 static bool parts_value(struct json_parts *p, struct json_error *err)
 {
+  uint64_t kinds = 0; /* of the innermost 64: 1 for an object */
   int64_t depth = 0;
   while(p->at < p->end) {
     char c = p->text.p[p->at];
@@ -60,9 +62,18 @@ static bool parts_value(struct json_parts *p, struct json_error *err)
       if(!parts_string(p)) return parts_bad(p, err, "'\"'");
       continue;
     }
-    if(c == '[' || c == '{') depth++;
-    else if((c == ']' || c == '}') && depth-- == 0) return true;
-    else if(c == ',' && depth == 0) return true;
+    if(c == '[' || c == '{') {
+      kinds = kinds << 1 | (c == '{');
+      depth++;
+    } else if(c == ']' || c == '}') {
+      if(!depth) return true;
+      bool fits = depth > 64 || (kinds & 1) == (c == '}');
+      kinds >>= 1;
+      depth--;
+      if(!fits) return p->at++, true;
+    } else if(c == ',' && !depth) {
+      return true;
+    }
     p->at++;
   }
   return parts_bad(p, err, depth ? "']' or '}'" : p->close == ']' ? "',' or ']'" : "',' or '}'");
