@@ -247,7 +247,7 @@ static enum q_status import_change(void *ctx, struct account *a)
 
 static enum q_status import_insert(struct import *x, struct import_item *const *v, int n)
 {
-  struct account *who[IMPORT_CHUNK];
+  struct account *who[IMPORT_CHUNK] = { NULL };
   for(int i = 0; i < n; i++) who[i] = v[i]->account;
   enum q_status st = accounts_insert(x->app, who, n, NULL);
   if(st) return st;
@@ -275,7 +275,7 @@ static enum q_status import_insert_each(struct import *x, struct import_item *co
 
 static enum q_status import_write_accounts(struct import *x)
 {
-  struct import_item *fresh[IMPORT_CHUNK];
+  struct import_item *fresh[IMPORT_CHUNK] = { NULL };
   enum q_status st = Q_OK;
   int n = 0;
   for(int i = 0; i < x->n && !st; i++) {

@@ -119,6 +119,7 @@ bool json_parts_next(struct json_parts *p, struct json_part *out, struct json_er
   p->begun = true;
   if(p->close == '}' && !parts_key(p, out, err)) return false;
   out->at = p->at;
+  if(p->at < p->end && (unsigned char)p->text.p[p->at] == 0xef) return parts_bad(p, err, "a value"); /* json_parse() would pass a second mark over */
   if(!parts_value(p, err)) return false;
   size_t n = p->at - out->at;
   while(n && parts_blank(p->text.p[out->at + n - 1])) n--;

@@ -229,5 +229,39 @@ await test('api 11.5: qwen2api export and import', async () => {
   await gw.stop();
 });
 
+await test('issue 5.6: every variable of the original has its row in the README', () => {
+  const readme = readFileSync(join(top, 'README.md'), 'utf8'), part = /\n## Moving over[^]*?(?=\n## )/.exec(readme)[0];
+  const said = new Set([...part.matchAll(/^\| (`[^|]*) \|/gm)].flatMap((m) => [...m[1].matchAll(/`(\w+)`/g)].map((n) => n[1])));
+  const variables = `LISTEN_ADDRESS SERVICE_PORT API_KEY ACCOUNTS PM2_INSTANCES PM2_MAX_MEMORY SEARCH_INFO_MODE OUTPUT_THINK LEGACY_REASONING_IN_CONTENT SIMPLE_MODEL_MAP
+    MODELS_CACHE_TTL DATA_SAVE_MODE REDIS_URL CACHE_MODE LOG_LEVEL ENABLE_FILE_LOG LOG_DIR MAX_LOG_FILE_SIZE MAX_LOG_FILES BATCH_LOGIN_CONCURRENCY QWEN_CHAT_PROXY_URL
+    QWEN_CLI_PROXY_URL PROXY_URL CHAT_RETRY_COUNT CHAT_RETRY_BACKOFF_MS AUTO_REFRESH AUTO_REFRESH_INTERVAL ENABLE_STATS_DEBUG_ARCHIVE CHAT_CLEANUP_MODE TZ NODE_ENV
+    PM2_USAGE pm_id HOST PORT`.split(/\s+/);
+  equal(variables.filter((v) => !said.has(v)), []);
+  const known = run(['print-env'], root).stdout;
+  equal([...said].filter((v) => !known.includes(v) && !['NODE_ENV', 'PM2_USAGE', 'pm_id', 'HOST', 'PORT', 'ENABLE_STATS_DEBUG_ARCHIVE'].includes(v)), [], 'and none that there is not');
+});
+
+await test('api 9.9: 2,000 accounts with 90 days each: bounded memory, nothing lost', async () => {
+  const dir = join(root, 'large');
+  mkdirSync(join(dir, 'data'), { recursive: true });
+  writeFileSync(join(dir, '.env'), `API_KEY=${ADMIN}\nDATA_SAVE_MODE=file\nAUTO_REFRESH=false\n`);
+  const days = [...Array(90).keys()].map(day), token = await signin('ok@example.org', 'correct horse');
+  const accounts = [...Array(2000).keys()].map((i) => ({ email: `n${i}@example.org`, password: `p${i}`, token, expires: 4102444800, proxy: null,
+    stats: {}, statsHistory: Object.fromEntries(days.map((d, k) => [d, numbers([i + 1, k + 1], [1, 2, 3])])) }));
+  const text = JSON.stringify({ accounts, settings: {} });
+  writeFileSync(join(dir, 'data/data.json'), text);
+  const peak = (pid) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+  const from = Date.now(), gw = await begin(dir), started = Date.now() - from, after = peak(gw.process.pid);
+  equal((await call(gw, 'GET', '/api/getAllAccounts?pageSize=1')).json.total, 2000);
+  const out = await call(gw, 'GET', '/api/export?secrets=1'), last = peak(gw.process.pid);
+  const of = out.json.accounts.find((a) => a.email === 'n1999@example.org').statsHistory;
+  equal([out.json.accounts.length, Object.keys(of).length, of[days[89]]], [2000, 90, numbers([2000, 90], [1, 2, 3])]);
+  console.log(`  ${(text.length / 1048576).toFixed(1)} MB in, ${started} ms; ${(out.raw.length / 1048576).toFixed(1)} MB out; peak ${after.toFixed(0)} MB after the import, ${last.toFixed(0)} MB after the export`);
+  if (!process.env.ASAN_OPTIONS) ok(after < 8 * text.length / 1048576 + 60 && last < 8 * out.raw.length / 1048576 + 60, `${after} ${last} MB`);
+  const again = (await call(gw, 'POST', '/api/import?mode=replace&dryRun=1', out.raw)).json;
+  equal([again.updated, again.invalid], [2000, []]);
+  equal(await gw.stop(), 0);
+});
+
 rmSync(root, { recursive: true, force: true });
 await done();

@@ -58,6 +58,10 @@
 #include "../fuzz/fuzz_retell.c"
 #undef LLVMFuzzerTestOneInput
 
+#define LLVMFuzzerTestOneInput fuzz_import
+#include "../fuzz/fuzz_import.c"
+#undef LLVMFuzzerTestOneInput
+
 #include "base/mem.h"
 #include "t.h"
 
@@ -131,6 +135,7 @@ static const struct { const char *name; target fn; struct str seed; } seeds[] = 
   SEED(fuzz_multipart, "XX\n--XX\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\nContent-Type: x\r\n\r\nv\r\n--X\r\n--XX\r\nContent-Disposition: form-data; name=b\r\n\r\n\r\n--XX--\r\n"),
   SEED(fuzz_qwen_event, "{\"choices\":[{\"delta\":{\"phase\":\"tool_call\",\"function_id\":\"f\",\"function_call\":{\"name\":\"n\",\"arguments\":\"{\\\"a\\\":1}\"}}}]}\n{\"choices\":[{\"delta\":"
                         "{\"role\":\"function\",\"phase\":\"image_gen_tool\",\"extra\":{\"image_list\":[{\"image\":\"https://h/p\"},{\"file_path\":\"f\"}]},\"status\":\"finished\"}}]}"),
+  SEED(fuzz_import, "{\"accounts\":[{\"email\":\"a@b.c\",\"x\":[1,{\"y\":\"}]\\\"\"}]},3 ],\"b\":{}}\n"), SEED(fuzz_import, " [[],{},\"\",-1.5e3 , true]"),
   SEED(fuzz_json_fix, "x ```json\n{'a': True, b_c: [1,2,], \"d\"\xef\xbc\x9a\xe2\x80\x9c" "e\xe2\x80\x9d, \"f\":\"g \"h\" \\d\n\", }"),
   SEED(fuzz_json_fix, "{\"a\":[1,{\"b\":\"c\",\"d\":[null"),
   SEED(fuzz_schema, "{\"$defs\":{\"s\":{\"type\":\"string\"}},\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/s\"},\"l_m\":{\"items\":{\"type\":\"integer\"},\"type\":\"array\"},\"o\":{\"$ref\":\"#\"}},"
