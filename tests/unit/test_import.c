@@ -35,7 +35,7 @@ static void t_walk(void)
     { "{\n\"a\"}", "':' at line 2, column 4" }, { "{a:1}", "a name in quotes at line 1, column 2" }, { "{\"a\":1,}", "a name in quotes at line 1, column 8" },
     { "{\"a\":}", "a value at line 1, column 6" }, { "{\"a\":1}\n}", "the end of the text at line 2, column 1" }, { "[1]x", "the end of the text at line 1, column 4" },
     { "[{]}", "line 1, column 3" }, { "[[1}, 2]", "line 1, column 4" }, { "[\"a]", "line 1, column 5" }, { "[\xef\xbb\xbf" "1]", "a value at line 1, column 2" },
-    { "[01]", "line 1, column 3" }, { "[\"\x01\"]", "line 1, column 3" }, { "[\n\n  {\"a\":tru}]", "line 3, column 8" }, { "{\"\\x\":1}", "line 1, column 3" },
+    { "[01]", "line 1, column 3" }, { "[\"\x01\"]", "line 1, column 3" }, { "[\n\n  {\"a\":tru}]", "line 3, column 8" }, { "{\"\\x\":1}", "line 1, column 4" },
   };
   for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     char got[512];
