@@ -20,7 +20,7 @@ export default {
     replaceSure: 'Accounts and settings that exist are overwritten by those of the file. Nothing is deleted.',
     exportAll: 'Export all', exportChosen: 'Export {n} accounts', format: 'Format', asLines: 'Lines (email:password)', withSecrets: 'With passwords, tokens, keys, headers and cookies',
     secretsHint: 'Who has the file has the accounts: keep it safe.', noSecretsHint: 'Without secrets the file is a list, not a backup.', exported: 'Saved as a file.',
-    renewAll: 'Renew all sign-ins', renewingAll: 'Sign-ins are being renewed.', deleteAll: 'Delete all accounts', deleted: '{n} deleted.', deletedDone: 'Deleted.',
+    renewAll: 'Renew all sign-ins', renewingAll: 'Sign-ins are being renewed.', deleteAll: 'Delete all accounts', deleted: '{n} deleted.',
     sure: 'Delete {n} accounts? This cannot be undone.', sureOne: 'Delete {email}? This cannot be undone.', sureAll: 'Every account is deleted, on all pages. This cannot be undone.',
     proxyFor: 'Proxy for {n} accounts', proxyEmpty: 'Empty: they use the global one.', apply: 'Set', added: '{email} was added.', saved: '{email} was saved.',
     kind: 'Kind', email: 'E-mail', password: 'Password', show: 'Show', token: 'Web token', tokenHint: 'From the browser in which you are signed in. Without a password it cannot be renewed.',

@@ -17,7 +17,7 @@ export default {
     replaceSure: '已有的账号和设置会被文件中的内容覆盖，不会删除任何内容。',
     exportAll: '导出全部', exportChosen: '导出 {n} 个账号', format: '格式', asLines: '文本行（email:password）', withSecrets: '包含密码、令牌、密钥、请求头和 Cookie',
     secretsHint: '拿到文件就等于拿到账号，请妥善保管。', noSecretsHint: '不含敏感信息的文件只是清单，不能用作备份。', exported: '已保存为文件。',
-    renewAll: '刷新全部登录', renewingAll: '正在刷新登录。', deleteAll: '删除全部账号', deleted: '已删除 {n} 个。', deletedDone: '已删除。',
+    renewAll: '刷新全部登录', renewingAll: '正在刷新登录。', deleteAll: '删除全部账号', deleted: '已删除 {n} 个。',
     sure: '删除 {n} 个账号？此操作无法撤销。', sureOne: '删除 {email}？此操作无法撤销。', sureAll: '将删除所有页面上的全部账号，此操作无法撤销。',
     proxyFor: '{n} 个账号的代理', proxyEmpty: '留空则使用全局代理。', apply: '设置', added: '已添加 {email}。', saved: '已保存 {email}。',
     kind: '类型', email: '邮箱', password: '密码', show: '显示', token: '网页令牌', tokenHint: '取自已登录的浏览器。没有密码时无法自动续期。',

@@ -1,0 +1,70 @@
+// accounts_file.mjs - export and import of accounts in a real browser (api 10, api 9.1): what a file holds, and that it comes back.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { close, open, quit, shot, sound } from './browser.mjs';
+import { auth, done, equal, fakeUpstream, gateway, ok, post, test, waitFor } from './lib.mjs';
+
+const fake = await fakeUpstream({ args: ['--accounts', '2100'] });
+const dir = mkdtempSync(join(tmpdir(), 'q2a-page-accounts-'));
+const gw = await gateway(fake, { ACCOUNTS: null, DATA_SAVE_MODE: 'file', DATA_DIR: join(dir, 'data'), BATCH_LOGIN_CONCURRENCY: '10', AUTO_REFRESH: 'false' });
+const get = async (path) => (await fetch(gw.base + path, { headers: auth() })).json();
+const set = async (path, body) => (await post(gw, path, body)).json();
+const total = async () => (await get('/api/getAllAccounts?pageSize=1')).total;
+const row = (page, email) => page.locator('table.cards tbody tr', { has: page.getByRole('checkbox', { name: `Choose ${email}`, exact: true }) });
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+const item = (page, name) => page.getByRole('menuitem', { name });
+const toast = async (page, words) => waitFor(async () => (await page.locator('.toast').allTextContents()).join().includes(words), 15000, `the toast says "${words}"`);
+
+await set('/api/setAccount', { email: 'ok@example.org', password: 'correct horse', note: 'a "quoted",\nlong note', proxy: null });
+await set('/api/setAccounts', { async: false, accounts: 'user1@example.org:pw-1\nuser2@example.org:pw-2\nuser3@example.org:pw-3' });
+await test('api 10: accounts: the chosen are exported in each format, with secrets only when asked', async () => {
+  const page = await open(gw, '/accounts'), d = page.getByRole('dialog');
+  await row(page, 'ok@example.org').getByRole('checkbox').check();
+  await row(page, 'user2@example.org').getByRole('checkbox').check();
+  const load = async (format, secrets) => {
+    await button(page, 'With the chosen').click();
+    await item(page, 'Export').click();
+    await d.getByLabel('Format').selectOption(format);
+    await d.getByLabel(/With passwords/).setChecked(secrets);
+    const [file] = await Promise.all([page.waitForEvent('download'), button(d, 'Download').click()]);
+    return [file.suggestedFilename(), readFileSync(await file.path(), 'utf8')];
+  };
+  const [name, json] = await load('json', true), accounts = JSON.parse(json).accounts;
+  equal([name, accounts.map((a) => [a.email, a.password])], ['data.json', [['ok@example.org', 'correct horse'], ['user2@example.org', 'pw-2']]]);
+  ok(!(await load('json', false))[1].includes('correct horse'), 'no secret unless asked');
+  equal((await load('txt', true))[1].trim().split('\n').map((l) => l.trim()), ['ok@example.org:correct horse', 'user2@example.org:pw-2']);
+  const csv = (await load('csv', true))[1];
+  ok(/^email,/.test(csv) && csv.includes('a ""quoted"",\nlong note') && csv.includes('pw-2') && !csv.includes('user1@') && !csv.includes('user3@'), csv);
+  await close(page);
+});
+await test('api 10: accounts: import says first what it would do; export and import give the same accounts', async () => {
+  const page = await open(gw, '/accounts'), d = page.getByRole('dialog');
+  const more = async (name) => { await button(page, 'More for all accounts').click(); await item(page, name).click(); };
+  const before = (await get('/api/getAllAccounts')).data.map((a) => a.email);
+  await more('Export all');
+  await d.getByLabel(/With passwords/).check();
+  const [file] = await Promise.all([page.waitForEvent('download'), button(d, 'Download').click()]), path = await file.path();
+  await more('Delete all accounts');
+  ok(await button(d, 'Delete all accounts').isDisabled(), 'a word is wanted');
+  await d.getByLabel(/^Type DELETE/).fill('DELETE');
+  await button(d, 'Delete all accounts').click();
+  await toast(page, `${before.length} deleted.`);
+  await page.getByText('No accounts yet.').waitFor();
+  equal(await total(), 0);
+  await more('Import');
+  await d.locator('input[type=file]').setInputFiles({ name: 'data.json', mimeType: 'application/json', buffer: readFileSync(path) });
+  await button(d, 'Check').click();
+  await d.getByText(`${before.length} accounts added`).waitFor();
+  equal(await total(), 0, 'nothing yet');
+  await sound(page, 'import');
+  await shot(page, 'accounts-import.png');
+  await button(d, 'Import now').click();
+  await toast(page, `${before.length} accounts added`);
+  equal((await get('/api/getAllAccounts')).data.map((a) => a.email), before);
+  equal((await get('/api/accountSecret?email=ok@example.org')).password, 'correct horse');
+  await close(page);
+});
+await quit();
+rmSync(dir, { recursive: true, force: true });
+await done();
