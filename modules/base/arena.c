@@ -91,7 +91,7 @@ void arena_reset(struct arena *a)
     first = next;
   }
   if(first && first->cap > 16 * 1024) {
-    mem_free(first);
+    arena_drop(a, first);
     first = NULL;
   }
   if(first) first->used = 0;

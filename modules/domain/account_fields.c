@@ -18,6 +18,8 @@ enum {
   FIELDS_INFLIGHT_MAX = 10000
 };
 
+#define FIELDS_TIME_MAX ((int64_t)1000000000000000) /* ms: what is later, or before 1970, is no time */
+
 static const char *const fields_names[] = {
 #define X(id, name) name,
   ACCOUNT_FIELD_LIST(X)
@@ -53,7 +55,14 @@ bool account_is_name(struct str s)
 void account_show_url(struct str text, struct strbuf *out)
 {
   struct url u;
-  if(!url_split(text, &u) || !u.has_user) {
+  if(!url_split(text, &u)) { /* of another program's making: user info may be anywhere in front of the last '@' */
+    size_t n = text.n;
+    while(n && text.p[n - 1] != '@') n--;
+    if(n) strbuf_lit(out, CONFIG_MASK "@");
+    strbuf_adds(out, str_sub(text, n, text.n));
+    return;
+  }
+  if(!u.has_user) {
     strbuf_adds(out, text);
     return;
   }
@@ -269,7 +278,8 @@ static enum q_status fields_grant(struct fields_read *r, const struct json *v)
   if(!st && access.n) st = fields_secret(r, access, &r->f->access);
   if(!st && refresh.n) st = fields_secret(r, refresh, &r->f->refresh);
   if(!st && resource.n) st = fields_secret(r, resource, &r->f->resource);
-  if(!st) (void)json_int(json_get(root, "expiry_date"), &r->f->expires_ms);
+  int64_t ends = 0;
+  if(!st && json_int(json_get(root, "expiry_date"), &ends) && ends > 0 && ends <= FIELDS_TIME_MAX) r->f->expires_ms = ends;
   arena_free(&a);
   return st;
 }
@@ -280,7 +290,7 @@ static bool fields_shown(enum account_field id, const struct json *v)
   switch(id) {
   case FIELD_PASSWORD: case FIELD_TOKEN: case FIELD_KEY: case FIELD_COOKIE: case FIELD_GRANT: case FIELD_HEADERS:
     return str_eq(json_str(v), S(CONFIG_MASK));
-  case FIELD_PROXY: case FIELD_BASE: return str_find(json_str(v), S("://" CONFIG_MASK "@")) > 0;
+  case FIELD_PROXY: case FIELD_BASE: return str_find(json_str(v), S("://" CONFIG_MASK "@")) > 0 || str_starts(json_str(v), S(CONFIG_MASK "@"));
   default: return false;
   }
 }

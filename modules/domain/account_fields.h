@@ -48,7 +48,7 @@ enum q_status account_fields_make(const struct account_fields *f, int64_t now_ms
 /* A name that a web account can have: an e-mail address, or anything with an '@' that is one word. */
 bool account_is_email(struct str s);
 bool account_is_name(struct str s); /* of the other kinds: [A-Za-z0-9._-], up to 64, not one that the environment gives (env-1) */
-/* A proxy's address with its user info as dots; the same for a base address. */
+/* A proxy's address with its user info as dots; the same for a base address. Of one that is no URL all in front of the last '@'. */
 void account_show_url(struct str url, struct strbuf *out);
 /* "serves" as a JSON array of texts. */
 void account_show_serves(unsigned serves, struct strbuf *out);

@@ -29,7 +29,7 @@ static enum q_status list_bad(struct account_list *l, int at, struct str reason)
 /* Takes the fields over. */
 static enum q_status list_add(struct account_list *l, const struct account_item *item)
 {
-  if(l->n == l->cap) {
+  if(l->n == l->cap || l->n == ACCOUNT_LIST_MAX) {
     int cap = l->cap ? l->cap * 2 : 64;
     struct account_item *more = l->n < ACCOUNT_LIST_MAX ? mem_realloc(l->v, (size_t)cap * sizeof *more) : NULL;
     if(!more) {

@@ -342,13 +342,15 @@ static enum q_status accounts_delete_once(struct app *app, const struct str *nam
     (*found)++;
   }
   if(!st && *found) st = app->store->ops->commit(app->store, ops, 2 * *found);
+  int removed = 0;
   for(int i = 0; i < *found; i++) {
     struct strbuf *key = &keys[2 * i];
     if(st == Q_AGAIN && accounts_reload_one(app, strbuf_str(key))) st = Q_STORE;
-    if(!st) (void)pool_remove(app->pool, str_sub(strbuf_str(key), 5, key->n), now);
+    if(!st) removed += pool_remove(app->pool, str_sub(strbuf_str(key), 5, key->n), now) == Q_OK; /* a name may come twice */
     strbuf_free(key);
     strbuf_free(key + 1);
   }
+  *found = removed;
   return st;
 }
 
@@ -366,6 +368,7 @@ enum q_status accounts_delete(struct app *app, const struct str *names, int *n)
   *n = st ? 0 : found;
   return st == Q_AGAIN ? Q_STORE : st;
 }
+
 /* ---- in ---- */
 
 static enum q_status accounts_why(struct str name)

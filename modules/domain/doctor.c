@@ -28,7 +28,7 @@ static void doctor_tell(struct doctor_run *r, const char *id, const char *level,
 static void doctor_nearest(const char *dir, char out[DOCTOR_PATH])
 {
   str_copy(out, DOCTOR_PATH, str_z(dir[0] ? dir : "."));
-  while(access(out, F_OK) != 0) {
+  while(access(out, F_OK) != 0 && strcmp(out, ".") != 0 && strcmp(out, "/") != 0) { /* neither need be within reach */
     char *slash = strrchr(out, '/');
     if(slash) slash[slash == out] = 0;
     else str_copy(out, DOCTOR_PATH, S("."));

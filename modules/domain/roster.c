@@ -272,7 +272,9 @@ enum q_status roster_refresh(struct app *a, struct str email, int64_t *expires_m
   if(k.renewable && st == Q_NO_CLI) st = status_fail(e, Q_LOGIN_FAILED, NULL, "The upstream refused the grant%s%s", words[0] ? ": " : ".", words);
   else if(k.renewable) st = roster_login_trouble(st, words, e);
   pool_unkeep(a->pool, k.a);
-  if(!st && accounts_save(a)) st = roster_trouble(a, Q_STORE, email, e);
+  enum q_status kept = st ? Q_OK : accounts_save(a);
+  if(kept == Q_STORE_AWAY) st = status_fail(e, kept, NULL, "The sign-in was renewed here, but the shared store is away: it is written when that is back.");
+  else if(kept) st = roster_trouble(a, Q_STORE, email, e);
   if(!st && !pool_with(a->pool, email, now_wall_ms(a->now), roster_expires, &k)) *expires_ms = k.expires_ms;
   return st;
 }

@@ -83,12 +83,31 @@ static enum q_status past_day(struct store *store, const struct stats_past *v, i
   return st;
 }
 
+/* Of one day and account one row, with the larger of each number: the second would be new again with every call. */
+static int past_once(struct stats_past *v, int n)
+{
+  int kept = 0;
+  for(int i = 0; i < n; i++) {
+    struct stats_past *to = kept ? &v[kept - 1] : NULL;
+    if(!to || past_compare(to, &v[i]) != 0) {
+      v[kept++] = v[i];
+      continue;
+    }
+    uint64_t *const into[] = { &to->chat_calls, &to->chat_in, &to->chat_out, &to->cli_calls, &to->cli_in, &to->cli_out };
+    const uint64_t from[] = { v[i].chat_calls, v[i].chat_in, v[i].chat_out, v[i].cli_calls, v[i].cli_in, v[i].cli_out };
+    for(int k = 0; k < 6; k++)
+      if(from[k] > *into[k]) *into[k] = from[k];
+  }
+  return kept;
+}
+
 enum q_status stats_past_add(struct stats *s, struct store *store, struct stats_past *v, int n, int64_t now_ms)
 {
-  struct past_walk w = { v, n };
   int today = now_local_day(now_ms), first = stats_day_before(today, STATS_DAYS - 1);
   if(!n) return Q_OK;
   qsort(v, (size_t)n, sizeof *v, past_compare);
+  n = past_once(v, n);
+  struct past_walk w = { v, n };
   enum q_status st = stats_each_day(s, store, now_ms, STATS_DAYS, past_known, &w);
   for(int from = 0, to; from < n && !st; from = to) {
     for(to = from; to < n && v[to].day == v[from].day; to++) {}

@@ -77,6 +77,11 @@ static void t_together(void)
   CHECK_INT(sum.used, 0);
   arena_free(&a);
   CHECK_INT(sum.used, 0);
+  CHECK(arena_alloc(&a, 100 * 1024) != NULL); /* a first block that counts */
+  CHECK(sum.used > 0);
+  arena_reset(&a);
+  CHECK_INT(sum.used, 0);
+  arena_free(&a);
 }
 
 static void t_strings(void)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/build.h"
 #include "domain/doctor.h"
@@ -135,6 +136,20 @@ static void t_plain(void)
   unlink(path);
 }
 
+/* A working directory that may not be entered ends the search for a folder as well. */
+static void t_folder_out_of_reach(void)
+{
+  int how = -1;
+  pid_t child = fork();
+  if(child == 0) {
+    alarm(20);
+    bool out = chdir(dir) == 0 && chmod(dir, 0) == 0 && (geteuid() != 0 || setuid(65534) == 0);
+    _exit(out ? doctor_writable("x") || doctor_writable("x/y") || doctor_writable("") : 2);
+  }
+  CHECK(child > 0 && waitpid(child, &how, 0) == child && WIFEXITED(how) && WEXITSTATUS(how) == 0);
+  CHECK(chmod(dir, 0700) == 0);
+}
+
 static void t_folders(void)
 {
   char path[200];
@@ -240,4 +255,4 @@ static void t_begin(void)
   CHECK(mkdtemp(dir) != NULL);
 }
 
-T_MAIN(T(t_begin), T(t_findings), T(t_store), T(t_plain), T(t_folders), T(t_healthz), T(t_readyz))
+T_MAIN(T(t_begin), T(t_findings), T(t_store), T(t_plain), T(t_folders), T(t_folder_out_of_reach), T(t_healthz), T(t_readyz))

@@ -177,9 +177,10 @@ static void t_history_once(void)
   int today = now_local_day(now);
   struct stats_turn turn = { .endpoint = "/v1/chat/completions", .code = "", .request_id = "r", .status = 200, .in = 10, .out = 20, .account = "0123456789abcdef" };
   for(int round = 0; round < 3; round++) {
-    struct stats_past v[2] = { { .day = today, .account = "0123456789abcdef", .chat_in = 100, .chat_out = 50, .cli_calls = 2, .cli_in = 7 },
+    struct stats_past v[3] = { { .day = today, .account = "0123456789abcdef", .chat_in = 100, .chat_out = 50, .cli_calls = 2, .cli_in = 7 },
+                               { .day = today, .account = "0123456789abcdef", .chat_in = 40, .cli_in = 3 }, /* the file names the account twice */
                                { .day = stats_day_before(today, 3), .account = "0123456789abcdef", .chat_in = 1000 } };
-    CHECK_INT(stats_past_add(s, store, v, 2, now), Q_OK);
+    CHECK_INT(stats_past_add(s, store, v, 3, now), Q_OK);
     if(!round) stats_note(s, &turn, now);
   }
   struct stats_past known[2] = { { .day = today, .account = "0123456789abcdef", .chat_in = 1000, .chat_out = 1000, .chat_calls = 1000, .cli_calls = 1000, .cli_in = 1000 },

@@ -213,6 +213,22 @@ static void t_orders(void)
   end();
 }
 
+/* The user info of no address is shown, nor that of one which some other program left and we cannot read. */
+static void t_shown_addresses(void)
+{
+  static const struct { const char *url, *shown; } rows[] = {
+    { "http://h:1", "http://h:1" }, { "socks5://u:p@h:1", "socks5://••••••••@h:1" },
+    { "http://u:p@q@h/x@y", "http://••••••••@h/x@y" }, { "u:p@h:1", "••••••••@h:1" },
+    { "http://u:p@h:none", "••••••••@h:none" }, { "h:1", "h:1" }, { "", "" },
+  };
+  for(size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct strbuf b = STRBUF(1024);
+    account_show_url(str_z(rows[i].url), &b);
+    CHECK_STR(strbuf_str(&b), str_z(rows[i].shown));
+    strbuf_free(&b);
+  }
+}
+
 static void t_search(void)
 {
   begin();
@@ -307,4 +323,4 @@ static void t_lines(void)
   account_list_free(&l);
 }
 
-T_MAIN(T(t_first_match), T(t_words), T(t_orders), T(t_search), T(t_nothing_is_kept), T(t_tasks_end), T(t_lines))
+T_MAIN(T(t_first_match), T(t_words), T(t_orders), T(t_shown_addresses), T(t_search), T(t_nothing_is_kept), T(t_tasks_end), T(t_lines))
