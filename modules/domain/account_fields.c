@@ -364,7 +364,12 @@ enum q_status account_fields_read(const struct json *object, struct account_fiel
   }
   for(int id = 0; id < FIELD_COUNT && !st; id++) {
     const struct json *v = json_get(object, fields_names[id]);
-    if(!v || fields_shown((enum account_field)id, v)) continue;
+    if(!v) continue;
+    if(fields_shown((enum account_field)id, v)) {
+      if(id == FIELD_PROXY) st = fields_secret(&r, str_trim(json_str(v)), &f->proxy_shown);
+      if(id == FIELD_BASE) st = fields_secret(&r, str_trim(json_str(v)), &f->base_shown);
+      continue;
+    }
     f->given |= 1u << id;
     if(fields_empty((enum account_field)id, v)) continue; /* taken away: what it is without one was set at the beginning */
     st = fields_value(&r, (enum account_field)id, v);
@@ -388,9 +393,26 @@ enum q_status account_fields_line(struct account_fields *f, struct str email, st
 
 void account_fields_free(struct account_fields *f)
 {
-  struct secret *all[] = { f->password, f->token, f->base, f->models, f->note, f->proxy, f->headers, f->cookie, f->access, f->refresh, f->resource };
+  struct secret *all[] = { f->password, f->token, f->base, f->models, f->note, f->proxy, f->headers, f->cookie, f->access, f->refresh, f->resource,
+                          f->proxy_shown, f->base_shown };
   for(size_t i = 0; i < sizeof all / sizeof all[0]; i++) secret_unref(all[i]);
   *f = (struct account_fields){ .given = 0 };
+}
+
+static bool fields_same(const struct secret *shown, const struct secret *there)
+{
+  struct strbuf b = STRBUF(4096);
+  if(there) account_show_url(secret_str(there), &b);
+  bool same = !shown || (!b.err && str_eq(strbuf_str(&b), secret_str(shown)));
+  strbuf_free(&b);
+  return same;
+}
+
+bool account_fields_shown(const struct account_fields *f, const struct account *a, const char **param)
+{
+  bool proxy = fields_same(f->proxy_shown, a ? a->proxy : NULL);
+  *param = fields_names[proxy ? FIELD_BASE : FIELD_PROXY];
+  return proxy && fields_same(f->base_shown, a ? a->base : NULL);
 }
 
 /* ---- applying ---- */

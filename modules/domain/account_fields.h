@@ -3,8 +3,8 @@
  * Threads: pure (one object per thread). Memory: owns its secrets; account_fields_free() wipes what nobody else took.
  * Members: email or name, kind, password, token, apiKey, baseUrl, models (array, or text with commas), serves (array, or text with
  *          commas), note, proxy, headers (object), cookie, maxInflight, enabled, credentials (the file of the coding CLI, as an
- *          object or its text). null takes a value away. Eight dots, as a secret is shown, mean "as it is"; so does a proxy that is
- *          written as it is shown. Others are passed over. */
+ *          object or its text). null takes a value away. Eight dots, as a secret is shown, mean "as it is"; so does an
+ *          address that is written as it is shown. Others are passed over. */
 #ifndef Q2A_DOMAIN_ACCOUNT_FIELDS_H
 #define Q2A_DOMAIN_ACCOUNT_FIELDS_H
 
@@ -30,6 +30,7 @@ struct account_fields {
   unsigned serves;
   int max_inflight;
   bool enabled;
+  struct secret *proxy_shown, *base_shown; /* not given, but written with dots: good only for an account that is shown so */
   struct secret *access, *refresh, *resource; /* credentials */
   int64_t expires_ms;        /* theirs */
 };
@@ -52,6 +53,8 @@ bool account_is_name(struct str s); /* of the other kinds: [A-Za-z0-9._-], up to
 void account_show_url(struct str url, struct strbuf *out);
 /* "serves" as a JSON array of texts. */
 void account_show_serves(unsigned serves, struct strbuf *out);
+/* Whether what was written with dots is what an account shows: else *param is the one that is not, for dots cannot be called up. */
+bool account_fields_shown(const struct account_fields *f, const struct account *a, const char **param);
 /* headers as they are kept (lines "Name: value") as a JSON object; shown: values as dots. */
 void account_show_headers(struct str lines, bool shown, struct strbuf *out);
 /* A change of headers in which some values are dots: those are taken from what is there. NULL: no memory, or nothing left. */

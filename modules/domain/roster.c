@@ -106,6 +106,11 @@ static enum q_status roster_key(struct app *a, struct account *x, struct q_error
   return roster_login_trouble(st, words, e);
 }
 
+static enum q_status roster_dots(struct q_error *e, const char *param)
+{
+  return status_fail(e, Q_BAD_VALUE, param, "'%s' has dots in place of its user info, and is not the address that is there: write the user info as well.", param);
+}
+
 static void roster_nothing(void *ctx, struct account *a)
 {
   (void)ctx;
@@ -117,7 +122,8 @@ enum q_status roster_add(struct app *a, const struct account_fields *f, char nam
   struct account *x = NULL;
   int64_t now = now_wall_ms(a->now);
   bool bare = f->kind == ACCOUNT_WEB && f->token && !(f->password && f->password->n);
-  enum q_status st = bare ? roster_token(a, f, &x, e) : account_fields_make(f, now, &x, e);
+  const char *param;
+  enum q_status st = !account_fields_shown(f, NULL, &param) ? roster_dots(e, param) : bare ? roster_token(a, f, &x, e) : account_fields_make(f, now, &x, e);
   if(!st && pool_with(a->pool, str_z(x->email), now, roster_nothing, NULL) == Q_OK) st = roster_trouble(a, Q_EXISTS, str_z(x->email), e);
   if(!st && !bare && x->kind == ACCOUNT_WEB) st = roster_sign_in(a, x, e);
   if(!st && x->kind == ACCOUNT_API) st = roster_key(a, x, e);
@@ -145,20 +151,27 @@ static enum q_status roster_apply(void *ctx, struct account *a)
   return Q_OK;
 }
 
-static void roster_headers(void *ctx, struct account *a)
+struct roster_there { const struct account_fields *f; struct secret *headers; const char *param; };
+
+static void roster_there(void *ctx, struct account *a)
 {
-  *(struct secret **)ctx = secret_ref(a->headers);
+  struct roster_there *t = ctx;
+  if(account_fields_shown(t->f, a, &t->param)) t->param = NULL;
+  t->headers = secret_ref(a->headers);
 }
 
 enum q_status roster_update(struct app *a, struct str email, const struct account_fields *f, struct q_error *e)
 {
   struct account_fields own = *f; /* borrows the secrets */
-  struct secret *there = NULL, *merged = NULL;
+  struct roster_there there = { f, NULL, NULL };
+  struct secret *merged = NULL;
   int64_t now = now_wall_ms(a->now);
   struct roster_change c = { &own, now };
-  if(f->headers && pool_with(a->pool, email, now, roster_headers, &there) == Q_OK) own.headers = merged = account_merge_headers(secret_str(f->headers), secret_str(there));
-  enum q_status st = roster_trouble(a, accounts_change(a, email, roster_apply, &c), email, e);
-  secret_unref(there);
+  enum q_status st = roster_trouble(a, pool_with(a->pool, email, now, roster_there, &there), email, e);
+  if(!st && there.param) st = roster_dots(e, there.param);
+  if(!st && f->headers) own.headers = merged = account_merge_headers(secret_str(f->headers), secret_str(there.headers));
+  if(!st) st = roster_trouble(a, accounts_change(a, email, roster_apply, &c), email, e);
+  secret_unref(there.headers);
   secret_unref(merged);
   return st;
 }

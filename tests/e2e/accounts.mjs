@@ -139,6 +139,13 @@ await test('api 9.1: updateAccount changes what is named, null takes away, dots 
   equal((await list('?search=hush')).total, 0, 'nobody finds by a secret');
   const same = await set('/api/updateAccount', { email: 'ok@example.org', proxy: `http://${MASK}@127.0.0.1:9`, headers: { 'X-Own': MASK } });
   equal([same.json.proxy, same.json.headers], [`http://${MASK}@127.0.0.1:9`, { 'X-Own': MASK }]);
+  for (const path of ['/api/updateAccount', '/api/updateAccountProxy']) { /* dots of another address are no user info */
+    const other = await set(path, { email: 'ok@example.org', proxy: `http://${MASK}@127.0.0.1:10` });
+    equal([other.status, other.code, other.json.error.param], [400, 'invalid_value', 'proxy'], other.text);
+  }
+  equal((await set('/api/updateAccount', { email: 'ok@example.org' })).json.proxy, `http://${MASK}@127.0.0.1:9`);
+  equal((await set('/api/setAccount', { email: 'dots@example.org', password: 'correct horse', proxy: `http://${MASK}@127.0.0.1:9` })).code, 'invalid_value');
+  equal((await list('?search=dots@')).total, 0);
   const none = await set('/api/updateAccount', { email: 'ok@example.org', note: null, proxy: null, maxInflight: null });
   equal([none.json.note, none.json.proxy, none.json.maxInflight, none.json.headers], [null, null, null, { 'X-Own': MASK }]);
   equal((await set('/api/updateAccount', { email: 'nobody@example.org', note: 'x' })).code, 'not_found');
