@@ -112,7 +112,7 @@ static struct str fields_header(struct str lines, struct str wanted)
   return STR_NONE;
 }
 
-struct secret *account_merge_headers(struct str fresh, struct str there)
+enum q_status account_merge_headers(struct str fresh, struct str there, struct secret **out)
 {
   struct strbuf b = STRBUF(FIELDS_HEADERS * (FIELDS_VALUE_MAX + 300));
   while(fresh.n) {
@@ -126,10 +126,11 @@ struct secret *account_merge_headers(struct str fresh, struct str there)
     strbuf_adds(&b, same ? old : value);
     strbuf_addc(&b, '\n');
   }
-  struct secret *s = b.n && !b.err ? secret_new(strbuf_str(&b)) : NULL;
+  *out = b.n && !b.err ? secret_new(strbuf_str(&b)) : NULL;
+  bool ok = !b.err && (*out || !b.n);
   if(b.p) crypt_wipe(b.p, b.n);
   strbuf_free(&b);
-  return s;
+  return ok ? Q_OK : Q_NOMEM;
 }
 
 /* ---- reading ---- */
@@ -359,7 +360,6 @@ enum q_status account_fields_read(const struct json *object, struct account_fiel
   const struct json *kind = json_get(object, "kind");
   if(!st && !json_absent(kind)) {
     f->kind = account_kind_by_name(json_str(kind));
-    f->has_kind = true;
     if(!str_eq(json_str(kind), str_z(account_kind_name(f->kind)))) st = status_fail(e, Q_BAD_VALUE, "kind", "'kind' must be web, cli or api.");
   }
   for(int id = 0; id < FIELD_COUNT && !st; id++) {

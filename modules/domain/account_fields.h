@@ -23,7 +23,6 @@ enum account_field {
 
 struct account_fields {
   unsigned given;            /* 1 << FIELD_*: said, with a value or null */
-  bool has_kind;
   enum account_kind kind;
   char name[256];            /* email or name, "" if not told */
   struct secret *password, *token, *base, *models, *note, *proxy, *headers, *cookie; /* token: of apiKey as well. NULL: none */
@@ -57,7 +56,7 @@ void account_show_serves(unsigned serves, struct strbuf *out);
 bool account_fields_shown(const struct account_fields *f, const struct account *a, const char **param);
 /* headers as they are kept (lines "Name: value") as a JSON object; shown: values as dots. */
 void account_show_headers(struct str lines, bool shown, struct strbuf *out);
-/* A change of headers in which some values are dots: those are taken from what is there. NULL: no memory, or nothing left. */
-struct secret *account_merge_headers(struct str fresh, struct str there) Q_MUST_USE;
+/* A change of headers in which some values are dots: those are taken from what is there. *out NULL: nothing is left. Q_NOMEM. */
+enum q_status account_merge_headers(struct str fresh, struct str there, struct secret **out) Q_MUST_USE;
 
 #endif

@@ -101,25 +101,15 @@ enum q_status account_list_lines(struct account_list *l, struct str text)
   return st ? st : list_settle(l);
 }
 
-static int64_t list_time_ms(const struct json *n)
-{
-  double v = 0;
-  if(!json_number(n, &v) || v <= 0 || v > 1e15) return 0;
-  return (int64_t)(v < 1e11 ? v * 1000 : v);
-}
-
 static enum q_status list_object(struct account_list *l, const struct json *m, int at)
 {
-  struct account_item item = { .at = at, .source = m };
+  struct account_item item = { .at = at };
   struct account *made = NULL;
   struct q_error e = Q_ERROR_NONE;
   enum q_status st = account_fields_read(m, &item.f, &e);
   bool bare = item.f.kind == ACCOUNT_WEB && item.f.token && !item.f.name[0];
   if(!st && !bare) st = account_fields_make(&item.f, 0, &made, &e); /* whether they make an account */
   account_free(made);
-  item.expires_ms = list_time_ms(json_get(m, "expires"));
-  if(!item.expires_ms) item.expires_ms = list_time_ms(json_get(m, "expired"));
-  item.created_ms = list_time_ms(json_get(m, "createdAt"));
   if(!st) return list_add(l, &item);
   account_fields_free(&item.f);
   return st == Q_NOMEM ? st : list_bad(l, at, str_z(e.msg));

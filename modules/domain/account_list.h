@@ -1,6 +1,6 @@
 /* account_list.h - many accounts out of one text: lines "email:password[|proxy]", a JSON array, a data.json.
  *
- * Threads: pure (one object per thread). Memory: owns what it read, but for `source`, which lives as long as the tree.
+ * Threads: pure (one object per thread). Memory: owns what it read.
  * Lines:   split at the first '|' for the proxy, then at the first ':'; so a password may hold ':' and '@'. Blanks around each part
  *          are not part of it; empty lines and those that begin with '#' are passed over. A password with '|', ',' or blanks at its
  *          ends: as JSON.
@@ -16,8 +16,6 @@ enum { ACCOUNT_LIST_MAX = 50000, ACCOUNT_LIST_BAD = 1000 };
 struct account_item {
   struct account_fields f;
   int at;                    /* line or place */
-  int64_t expires_ms, created_ms; /* told in JSON, 0: not */
-  const struct json *source; /* the object, NULL of a line */
 };
 struct account_list {
   struct account_item *v;    /* n that can be added, each name once (but bare tokens, which have none yet) */
@@ -30,8 +28,7 @@ void account_list_free(struct account_list *l);
 
 /* Q_TOO_BIG: more than ACCOUNT_LIST_MAX entries; Q_NOMEM. */
 enum q_status account_list_lines(struct account_list *l, struct str text) Q_MUST_USE;
-/* Objects as of account_fields.h, also with `expires` (or the older `expired`) and `createdAt`, in seconds or milliseconds; texts are
- * lines. */
+/* Objects as of account_fields.h; texts are lines. */
 enum q_status account_list_array(struct account_list *l, const struct json *array) Q_MUST_USE;
 
 #endif

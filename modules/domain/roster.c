@@ -169,7 +169,8 @@ enum q_status roster_update(struct app *a, struct str email, const struct accoun
   struct roster_change c = { &own, now };
   enum q_status st = roster_trouble(a, pool_with(a->pool, email, now, roster_there, &there), email, e);
   if(!st && there.param) st = roster_dots(e, there.param);
-  if(!st && f->headers) own.headers = merged = account_merge_headers(secret_str(f->headers), secret_str(there.headers));
+  if(!st && f->headers) st = roster_trouble(a, account_merge_headers(secret_str(f->headers), secret_str(there.headers), &merged), email, e);
+  if(merged || !st) own.headers = merged;
   if(!st) st = roster_trouble(a, accounts_change(a, email, roster_apply, &c), email, e);
   secret_unref(there.headers);
   secret_unref(merged);

@@ -23,7 +23,7 @@ struct roster_view {
   enum account_kind kind;
   enum roster_display display;
   int64_t until_ms;           /* of what display tells, 0: none */
-  bool env, env_only, enabled, has_token, has_password, has_cookie, has_grant, models_given;
+  bool env, enabled, has_token, has_password, has_cookie, has_grant, models_given;
   struct secret *note, *proxy, *base, *models, *headers; /* references: roster_view_free(); headers only for their names */
   unsigned serves;
   int64_t expires_ms, created_ms, last_used_ms, error_ms;

@@ -65,7 +65,7 @@ static void roster_see_features(struct roster_view *v, const struct account *a, 
 
 void roster_see(struct roster_view *v, const struct account *a, int64_t now_ms)
 {
-  *v = (struct roster_view){ .kind = a->kind, .env = a->from_env, .env_only = a->unstored, .enabled = a->whole != ACCOUNT_DISABLED,
+  *v = (struct roster_view){ .kind = a->kind, .env = a->from_env, .enabled = a->whole != ACCOUNT_DISABLED,
     .has_token = a->token != NULL || a->grant.access != NULL, .has_password = a->password != NULL, .has_cookie = a->cookie != NULL,
     .has_grant = account_has_grant(a), .models_given = a->models_given, .note = secret_ref(a->note), .proxy = secret_ref(a->proxy),
     .base = secret_ref(a->base), .models = secret_ref(a->models), .headers = secret_ref(a->headers), .serves = a->serves,

@@ -229,6 +229,24 @@ static void t_shown_addresses(void)
   }
 }
 
+/* Want of memory is no wish to take headers away. */
+static void t_headers_merge(void)
+{
+  struct str there = S("A: one\nB: two\n");
+  struct secret *got = NULL;
+  CHECK_INT(account_merge_headers(S("a: " CONFIG_MASK "\nC: three\nD: " CONFIG_MASK "\n"), there, &got), Q_OK);
+  CHECK_STR(secret_str(got), S("a: one\nC: three\n"));
+  secret_unref(got);
+  CHECK_INT(account_merge_headers(S("D: " CONFIG_MASK "\n"), there, &got), Q_OK);
+  CHECK(got == NULL);
+  for(int at = 0; at < 2; at++) {
+    fault_arm(at, false);
+    enum q_status st = account_merge_headers(S("A: " CONFIG_MASK "\n"), there, &got);
+    CHECK(fault_disarm());
+    CHECK(st == Q_NOMEM && got == NULL);
+  }
+}
+
 static void t_search(void)
 {
   begin();
@@ -323,4 +341,4 @@ static void t_lines(void)
   account_list_free(&l);
 }
 
-T_MAIN(T(t_first_match), T(t_words), T(t_orders), T(t_shown_addresses), T(t_search), T(t_nothing_is_kept), T(t_tasks_end), T(t_lines))
+T_MAIN(T(t_first_match), T(t_words), T(t_orders), T(t_shown_addresses), T(t_headers_merge), T(t_search), T(t_nothing_is_kept), T(t_tasks_end), T(t_lines))
