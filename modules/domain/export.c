@@ -109,6 +109,12 @@ static void export_hand_over(struct export *x, bool all)
   strbuf_clear(&x->b);
 }
 
+static void export_forget(struct strbuf *b)
+{
+  if(b->p) crypt_wipe(b->p, b->cap);
+  strbuf_free(b);
+}
+
 /* ---- JSON ---- */
 
 static void export_text(struct strbuf *b, const char *name, struct str text)
@@ -204,8 +210,7 @@ static void export_secrets(struct export *x, const struct account *a)
   } else if(st && st != Q_NOT_FOUND && st != Q_BAD_VALUE) {
     x->st = st;
   }
-  if(other.p) crypt_wipe(other.p, other.n);
-  strbuf_free(&other);
+  export_forget(&other);
 }
 
 static void export_account(struct export *x, const struct account *a)
@@ -259,7 +264,7 @@ static bool export_kept(struct export *x, const char *part, bool any)
   if(some) strbuf_addz(&x->b, any ? ",\n    " : "\n    ");
   if(some) strbuf_adds(&x->b, strbuf_str(&other));
   if(st && st != Q_NOT_FOUND && st != Q_BAD_VALUE) x->st = st;
-  strbuf_free(&other);
+  export_forget(&other);
   return some;
 }
 
@@ -288,7 +293,7 @@ static void export_rest(struct export *x)
       strbuf_lit(b, ",\n  ");
       strbuf_adds(b, strbuf_str(&other));
     }
-    strbuf_free(&other);
+    export_forget(&other);
   }
   strbuf_lit(b, "\n}\n");
   if(s.headers.n) crypt_wipe((char *)s.headers.p, s.headers.n);
@@ -369,7 +374,7 @@ static void export_row(struct export *x, const struct account *a)
     export_next(b, secret_str(a->token));
   }
   strbuf_lit(b, "\r\n");
-  strbuf_free(&shown);
+  export_forget(&shown);
 }
 
 /* ---- all of it ---- */
@@ -407,8 +412,7 @@ enum q_status export_run(struct app *a, const struct export_want *want)
   for(int i = 0; i < x.n; i++) account_free(x.accounts[i]);
   mem_free(x.accounts);
   mem_free(x.days);
-  if(x.b.p) crypt_wipe(x.b.p, x.b.cap);
-  strbuf_free(&x.b);
+  export_forget(&x.b);
   return x.st;
 }
 
