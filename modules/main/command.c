@@ -15,6 +15,7 @@
 #include "http/routes.h"
 #include "main/moving.h"
 #include "main/serve.h"
+#include "net/tcp.h"
 
 enum { EXIT_USAGE = 2, EXIT_DATA = 65, EXIT_TAKEN = 69, EXIT_CREATE = 73, EXIT_CONFIG = 78, COMMAND_FLAGS = 16 };
 
@@ -207,7 +208,7 @@ static int command_doctor(const struct command *c)
   return fflush(stdout) == 0 && good ? 0 : 1;
 }
 
-/* GET /healthz of the gateway on this machine. */
+/* GET /healthz of the gateway on this machine, over TCP or its socket file. */
 static int command_health(const struct command *c)
 {
   struct config *config = command_config(c, true);
@@ -217,12 +218,14 @@ static int command_health(const struct command *c)
   int status = 0;
   if(!config) return EXIT_CONFIG;
   const char *host = config->listen_address;
-  if(!host[0] || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || strcmp(host, "localhost") == 0) host = "127.0.0.1";
+  bool file = strncmp(host, "unix:", 5) == 0 && !c->url;
+  struct transport to_file = tcp_unix(host + (file ? 5 : 0));
+  if(file || !host[0] || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || strcmp(host, "localhost") == 0) host = "127.0.0.1";
   bool six = strchr(host, ':') != NULL;
   snprintf(url, sizeof url, "http://%s%s%s:%lld/%s", six ? "[" : "", host, six ? "]" : "", (long long)config->service_port,
            c->ready ? "readyz" : "healthz");
   struct jobs *jobs = jobs_new(2);
-  struct net_config nc = { .jobs = jobs, .now = &now_real };
+  struct net_config nc = { .jobs = jobs, .now = &now_real, .transport = file ? &to_file : NULL };
   struct net *net = jobs ? net_new(&nc, &e) : NULL;
   struct xchg_req r = { .url = str_z(c->url ? c->url : url), .method = S("GET"), .connect_ms = 3000 };
   enum q_status st = net ? httpc_call(net, &now_real, &r, 5000, &status, NULL, &body, &e) : Q_NOMEM;

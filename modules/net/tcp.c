@@ -4,7 +4,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -49,6 +51,20 @@ static long tcp_write(void *ctx, int fd, const void *p, size_t n)
     return -1;
   }
   return send(fd, p, n, MSG_NOSIGNAL);
+}
+
+static int tcp_open_unix(void *ctx, const void *sockaddr, unsigned sockaddr_len)
+{
+  struct sockaddr_un sa = { .sun_family = AF_UNIX };
+  (void)sockaddr;
+  (void)sockaddr_len;
+  snprintf(sa.sun_path, sizeof sa.sun_path, "%s", (const char *)ctx);
+  return tcp_open(NULL, &sa, sizeof sa);
+}
+
+struct transport tcp_unix(const char *path)
+{
+  return (struct transport){ tcp_open_unix, tcp_read, tcp_write, (void *)path };
 }
 
 const struct transport transport_real = { tcp_open, tcp_read, tcp_write, NULL };

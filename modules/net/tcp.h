@@ -7,6 +7,9 @@
 
 #include "net/net.h"
 
+/* Every connection goes to this socket file, whatever its address; path is borrowed. */
+struct transport tcp_unix(const char *path);
+
 /* Outcome of a non-blocking connect: 0 connected, EINPROGRESS, or the errno of the failure. */
 int tcp_connected(int fd);
 

@@ -390,6 +390,8 @@ await test('listening on a unix socket and on localhost', async () => {
   const p = spawn(binary, [], { cwd, stdio: 'ignore', env: { LISTEN_ADDRESS: `unix:${path}`, DATA_SAVE_MODE: 'none', API_KEY: KEY } });
   const ask = () => spawnSync('curl', ['-s', '--unix-socket', path, 'http://x/healthz'], { encoding: 'utf8' }).stdout;
   await waitFor(() => existsSync(path) && ask().includes('"ok"'), 3000, 'it answers');
+  equal(spawnSync(binary, ['healthcheck'], { cwd, env: { LISTEN_ADDRESS: `unix:${path}` } }).status, 0);
+  equal(spawnSync(binary, ['healthcheck'], { cwd, env: { LISTEN_ADDRESS: `unix:${path}.none` } }).status, 1);
   p.kill('SIGKILL');
 });
 await test('TLS refusals say what is wrong', async () => {
