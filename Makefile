@@ -47,7 +47,8 @@ MUSL_AT    := /usr
 MUSL_TOOLS :=
 MUSL_SPECS := $(M)/pie.specs
 CC_MUSL    := $(MUSL_TOOLS)gcc $(MUSL_FLAGS) -specs=$(MUSL_SPECS)
-HARDEN     := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
+HARDEN     := -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+  -falign-functions=4 -falign-jumps=1 -falign-loops=1 -falign-labels=1
 LINK_MUSL  := -static -pie -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now -Wl,-z,text -Wl,--no-dynamic-linker -Wl,--build-id=none -s
 
 .PHONY: all ui run demo check test torture bench fuzz lint tsan clean help deps setup-run setup-test setup-bench setup-release clang-check release container dev

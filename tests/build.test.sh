@@ -36,7 +36,7 @@ awk '/<!-- settings -->/ { on = 1; next } /<!-- end of settings -->/ { on = 0 } 
 check "the README has the table of settings as it is" $?
 ./build/qwen2api print-env > build/print-env && (cd build && env -i ../build/qwen2api check --config print-env > check.1 && env -i ../build/qwen2api check > check.2 && cmp -s check.1 check.2)
 check "print-env, read back, changes nothing" $?
-for part in civetweb BearSSL LMDB hiredis zlib musl Vue vue-router vue-i18n uPlot "Permission is hereby granted"; do
+for part in civetweb BearSSL LMDB hiredis zlib musl Vue vue-router vue-i18n "Permission is hereby granted"; do
   ./build/qwen2api licenses | grep -q "$part"
   check "licenses names $part" $?
 done

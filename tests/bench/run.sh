@@ -103,7 +103,7 @@ for kind in tls plain; do
   base=$(awk -v n="$kind.idle_private" '$1 == n { print $2 }' "$results")
   # The pages in a browser, on the other core.
   if [ $kind = tls ] && { command -v chromium || command -v chromium-browser; } >/dev/null; then
-    PAINT_URL=http://127.0.0.1:$gw_port/ PAINT_KEY=$key PAINT_PREFIX=$kind. $on1 tests/e2e/node.sh tests/browser/paint.mjs >>"$results" 2>"$out/paint.err" ||
+    PAINT_URL=http://127.0.0.1:$gw_port PAINT_KEY=$key PAINT_PREFIX=$kind. $on1 tests/e2e/node.sh tests/browser/paint.mjs >>"$results" 2>"$out/paint.err" ||
       { failed=$((failed + 1)); tail -5 "$out/paint.err" >&2; }
   fi
   rows $kind "--pid $gw_pid" "$base" "" "$gw_port"
@@ -169,6 +169,8 @@ awk -v many=$many -v most=$most '
     row("exec to first answered request, worst", "start_max", "ms", "")
     row("dashboard, first content painted, median", "paint_p50", "ms", 200)
     row("dashboard, first content painted, worst of 9", "paint_max", "ms", "")
+    row("dashboard, its first page is drawn, median", "paint_drawn", "ms", "")
+    row("a page of one line, painted by the same browser", "paint_line", "ms", "")
     row("idle resident memory, 100 accounts", "idle_rss", "KB", 4096)
     row("idle resident memory, 2,000 accounts, 1,000 keys", "full_rss", "KB", 8192)
     row("CPU per chat with these, against 10 accounts", "full_ratio", "x", 1.1)
