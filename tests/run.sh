@@ -1,7 +1,7 @@
 #!/bin/sh
 # run.sh RESULTS SUITE...: runs each suite (a program, a .sh or an .mjs file), each with a time limit, and sums their last
 # lines "N passed, N failed". A suite that crashes, hangs or prints no such line counts as one failure.
-# Programs and .mjs files run SUITE_JOBS at once (2), because most of them wait more than they work; a .sh runs alone.
+# Programs and .mjs files run SUITE_JOBS at once (3), because most of them wait more than they work; a .sh runs alone.
 # RESULTS.names gets a line for every test that a suite tells by Q2A_NAMES, and one for the suite: "ok FILE NAME", "FAILED FILE *".
 set -u
 results=$1
@@ -83,7 +83,7 @@ for suite in "$@"; do
       tell "$suite" "$dir"
       ;;
     *)
-      settle $((${SUITE_JOBS:-2} - 1))
+      settle $((${SUITE_JOBS:-3} - 1))
       run "$suite" "$dir" &
       waiting="$waiting $dir"
       waiting=${waiting# }
