@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "base/mem.h"
 #include "domain/accounts.h"
 #include "domain/answer.h"
@@ -127,7 +128,7 @@ struct net *app_net(const struct config *c, struct jobs *jobs, const struct tran
 static enum q_status app_open_net(struct app *a, const struct app_parts *parts, struct q_error *e, int *exit_code)
 {
   a->net = app_net(a->config, a->jobs, parts->transport, a->now, e);
-  if(!a->net) *exit_code = 78;
+  if(!a->net) *exit_code = EXIT_CONFIG;
   return a->net ? Q_OK : Q_BAD_VALUE;
 }
 
@@ -143,7 +144,7 @@ static enum q_status app_open_store(struct app *a, const struct app_parts *parts
   }
   if(!a->store && c->data_save_mode != SAVE_NONE) {
     a->store = store_lmdb_open(c->data_dir, e, exit_code);
-    bool optional = c->data_save_mode == SAVE_UNSET && *exit_code == 73;
+    bool optional = c->data_save_mode == SAVE_UNSET && *exit_code == EXIT_CREATE;
     if(!a->store && !optional) return Q_STORE;
     if(!a->store) LOG_WARN(a->log, "store", "", "%s Accounts and keys live in memory and are lost at exit.", e->msg);
   }

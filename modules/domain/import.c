@@ -7,13 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "base/mem.h"
 #include "domain/accounts.h"
 #include "domain/import_read.h"
 #include "domain/keys_admin.h"
 #include "domain/settings.h"
 
-enum { IMPORT_CHUNK = 500, IMPORT_KEPT_MAX = 2 * IMPORT_OTHER_MAX, IMPORT_DAYS_MAX = 1024 * 1024, IMPORT_DATA = 65, IMPORT_KEYS_MAX = 10000 };
+enum { IMPORT_CHUNK = 500, IMPORT_KEPT_MAX = 2 * IMPORT_OTHER_MAX, IMPORT_DAYS_MAX = 1024 * 1024, IMPORT_KEYS_MAX = 10000 };
 
 struct import {
   struct app *app;
@@ -303,21 +304,23 @@ static enum q_status import_write_accounts(struct import *x)
 }
 
 /* History of accounts that stay as they are is not touched. */
-static void import_drop_days(struct import *x)
+static enum q_status import_drop_days(struct import *x)
 {
   int kept = 0;
   struct strbuf ids = STRBUF(IMPORT_ACCOUNTS_MAX * 20);
   for(int i = 0; i < x->n && !x->want->replace; i++)
     if(import_exists(x, &x->items[i])) strbuf_addz(&ids, x->items[i].account->id), strbuf_addc(&ids, '\n');
+  enum q_status st = ids.err ? import_nomem(x->e) : Q_OK;
   const char *last = NULL;
   bool drop = false;
-  for(int i = 0; i < x->days_n; i++) { /* the days of one account stand together */
+  for(int i = 0; i < x->days_n && !st; i++) { /* the days of one account stand together */
     if(!last || strcmp(last, x->days[i].account) != 0) drop = str_find(strbuf_str(&ids), str_z(x->days[i].account)) >= 0;
     last = x->days[i].account;
     if(!drop) x->days[kept++] = x->days[i];
   }
   x->days_n = kept;
   strbuf_free(&ids);
+  return st;
 }
 
 /* ---- settings and keys ---- */
@@ -443,8 +446,8 @@ static enum q_status import_write(struct import *x, const struct import_file *f)
   struct app *a = x->app;
   enum q_status st = Q_OK;
   if(!x->want->only_keys) {
-    import_drop_days(x);
-    if(!x->want->dry) st = stats_past_add(a->stats, a->store, x->days, x->days_n, x->now_ms);
+    st = import_drop_days(x);
+    if(!st && !x->want->dry) st = stats_past_add(a->stats, a->store, x->days, x->days_n, x->now_ms);
     if(!st && f->other.n && !x->want->dry) st = import_keep(a, "file", STR_NONE, strbuf_str(&f->other));
     if(!st) st = import_write_accounts(x);
     if(!st) st = import_outer(x, &f->headers, "UPSTREAM_HEADERS");
@@ -524,6 +527,6 @@ enum q_status import_first(struct app *a, bool keys, struct q_error *e, int *exi
   import_done_free(&done);
   if(!st && keys) st = import_store_words(a, store_put(a->store, S("meta/imported-file"), S("1")), &why);
   if(!st) return Q_OK;
-  if(st == Q_BAD_IMPORT) *exit_code = IMPORT_DATA;
+  if(st == Q_BAD_IMPORT) *exit_code = EXIT_DATA;
   return status_fail(e, st, NULL, "%s: %s", path, why.msg);
 }

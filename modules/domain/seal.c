@@ -7,6 +7,7 @@
 
 #include "base/codec.h"
 #include "base/crypt.h"
+#include "base/exit.h"
 #include "base/mem.h"
 
 enum { SEAL_KEYS_MAX = 4, SEAL_SALT = 32 };
@@ -48,12 +49,12 @@ static enum q_status seal_file_key(const char *dir, bool may_make, unsigned char
   if(fd >= 0) {
     ssize_t n = read(fd, key, CRYPT_KEY);
     close(fd);
-    return n == CRYPT_KEY ? Q_OK : seal_refuse(e, exit_code, 65, "The file secret.key in the data directory is damaged; restore it from a backup.");
+    return n == CRYPT_KEY ? Q_OK : seal_refuse(e, exit_code, EXIT_DATA, "The file secret.key in the data directory is damaged; restore it from a backup.");
   }
   if(errno == ENOENT && may_make && seal_make_key_file(dir, path, key)) return Q_OK;
   if(errno == ENOENT && !may_make)
-    return seal_refuse(e, exit_code, 65, "The data directory has sealed records but no secret.key; restore that file, or put the former SECRET_KEY into the settings.");
-  return seal_refuse(e, exit_code, 73, "The file secret.key cannot be read or made in the data directory.");
+    return seal_refuse(e, exit_code, EXIT_DATA, "The data directory has sealed records but no secret.key; restore that file, or put the former SECRET_KEY into the settings.");
+  return seal_refuse(e, exit_code, EXIT_CREATE, "The file secret.key cannot be read or made in the data directory.");
 }
 
 /* Nothing was sealed yet: a key file may be made, also when an earlier start ended before it made one. */
@@ -113,14 +114,14 @@ static enum q_status seal_check(struct seal *s, struct store *store, bool *stale
   *stale = false;
   if(st == Q_NOT_FOUND) {
     st = seal_settle(s, store);
-    if(st) seal_refuse(e, exit_code, 73, "The store cannot be written.");
+    if(st) seal_refuse(e, exit_code, EXIT_CREATE, "The store cannot be written.");
   } else if(!st) {
     int which = seal_which(s, strbuf_str(&sealed));
     *stale = which > 0;
     if(which < 0)
-      st = seal_refuse(e, exit_code, 65, "The store is sealed with another key. Put the former value into SECRET_KEY (new,old keeps both), or restore secret.key.");
+      st = seal_refuse(e, exit_code, EXIT_DATA, "The store is sealed with another key. Put the former value into SECRET_KEY (new,old keeps both), or restore secret.key.");
   } else {
-    seal_refuse(e, exit_code, 65, "The store cannot be read.");
+    seal_refuse(e, exit_code, EXIT_DATA, "The store cannot be read.");
   }
   strbuf_free(&sealed);
   return st;
@@ -142,7 +143,7 @@ struct seal *seal_open(struct store *store, const struct config *c, bool *stale,
     if(c->data_save_mode == SAVE_REDIS && c->api_key.n) { /* a key file is neither shared nor lasting there */
       crypt_hkdf(str_z(c->api_key.v[0]), str_of((char *)salt, SEAL_SALT), S("qwen2api seal"), s->keys[s->n++], CRYPT_KEY);
     } else if(c->data_save_mode == SAVE_REDIS) {
-      st = seal_refuse(e, exit_code, 78, "DATA_SAVE_MODE=redis needs SECRET_KEY or API_KEY: with one of them the stored secrets are sealed.");
+      st = seal_refuse(e, exit_code, EXIT_CONFIG, "DATA_SAVE_MODE=redis needs SECRET_KEY or API_KEY: with one of them the stored secrets are sealed.");
     } else if(store->ops->lasting) st = seal_file_key(c->data_dir, fresh, raw, e, exit_code);
     else crypt_random(raw, sizeof raw);
     if(!st && !s->n) crypt_hkdf(str_of((char *)raw, sizeof raw), str_of((char *)salt, SEAL_SALT), S("qwen2api seal"), s->keys[s->n++], CRYPT_KEY);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "base/mem.h"
 #include "domain/store.h"
 
@@ -253,15 +254,15 @@ static enum q_status store_lmdb_refuse(const struct store_lmdb_door *d, int code
 
 static enum q_status store_lmdb_damaged(const struct store_lmdb_door *d)
 {
-  return store_lmdb_refuse(d, 65, "holds a damaged qwen2api.mdb. Restore a backup, or move the file away to start anew.");
+  return store_lmdb_refuse(d, EXIT_DATA, "holds a damaged qwen2api.mdb. Restore a backup, or move the file away to start anew.");
 }
 
 static enum q_status store_lmdb_env_trouble(const struct store_lmdb_door *d, int rc)
 {
   bool damaged = rc == MDB_INVALID || rc == MDB_CORRUPTED || rc == MDB_VERSION_MISMATCH || rc == MDB_PAGE_NOTFOUND || rc == MDB_PANIC;
   if(damaged) return store_lmdb_damaged(d);
-  if(rc == ENOSPC || rc == EDQUOT || rc == EFBIG) return store_lmdb_refuse(d, 73, "cannot be written: its disk is full. Make room there.");
-  return store_lmdb_refuse(d, rc == ENOMEM ? 1 : 73, mdb_strerror(rc));
+  if(rc == ENOSPC || rc == EDQUOT || rc == EFBIG) return store_lmdb_refuse(d, EXIT_CREATE, "cannot be written: its disk is full. Make room there.");
+  return store_lmdb_refuse(d, rc == ENOMEM ? EXIT_FATAL : EXIT_CREATE, mdb_strerror(rc));
 }
 
 static bool store_lmdb_sync(const char *path)
@@ -306,7 +307,7 @@ static enum q_status store_lmdb_backup(struct store_lmdb *m, const struct store_
   bool ok = mdb_env_copy(m->env, part) == 0 && chmod(part, 0600) == 0 && store_lmdb_sync(part) && rename(part, final) == 0 && fsync(m->lock_fd) == 0;
   if(ok) return Q_OK;
   unlink(part);
-  return store_lmdb_refuse(d, 73, "is of an older version, and no backup of it could be written. Make room there.");
+  return store_lmdb_refuse(d, EXIT_CREATE, "is of an older version, and no backup of it could be written. Make room there.");
 }
 
 /* Backup, then all steps and the new number in one transaction; a full map means: once more, with a larger one. */
@@ -327,7 +328,7 @@ static enum q_status store_lmdb_upgrade(struct store_lmdb *m, const struct store
     if(!rc) return Q_OK;
     if(rc != MDB_MAP_FULL || m->map >= STORE_MAP_MAX || !store_lmdb_mend(m, rc, m->map)) break;
   }
-  return store_lmdb_refuse(d, 73, "is of an older version and could not be upgraded; it is unchanged. Make room there, or use the older version.");
+  return store_lmdb_refuse(d, EXIT_CREATE, "is of an older version and could not be upgraded; it is unchanged. Make room there, or use the older version.");
 }
 
 /* The format's number is a record of its own. */
@@ -338,11 +339,11 @@ static enum q_status store_lmdb_format(struct store_lmdb *m, const struct store_
   enum q_status st = store_lmdb_get(&m->store, S("meta/format"), &v);
   if(st == Q_NOT_FOUND) { /* made by a version that ended before its first record */
     st = store_lmdb_put_format(m, d->format);
-    if(st) st = store_lmdb_refuse(d, 73, "cannot be written.");
+    if(st) st = store_lmdb_refuse(d, EXIT_CREATE, "cannot be written.");
   } else if(st || !str_int(strbuf_str(&v), &format) || format < 1) {
     st = store_lmdb_damaged(d);
   } else if(format > d->format) {
-    st = store_lmdb_refuse(d, 65, "was written by a newer version of qwen2api. Use that version.");
+    st = store_lmdb_refuse(d, EXIT_DATA, "was written by a newer version of qwen2api. Use that version.");
   } else if(format < d->format) {
     st = store_lmdb_upgrade(m, d, (int)format);
   }
@@ -355,13 +356,13 @@ static enum q_status store_lmdb_enter(struct store_lmdb *m, const struct store_l
 {
   char above[STORE_PATH];
   bool made = mkdir(d->dir, 0700) == 0;
-  if(!made && errno != EEXIST) return store_lmdb_refuse(d, 73, "cannot be made.");
+  if(!made && errno != EEXIST) return store_lmdb_refuse(d, EXIT_CREATE, "cannot be made.");
   snprintf(above, sizeof above, "%s/..", d->dir);
   if(made) store_lmdb_sync(above);
   m->lock_fd = open(d->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if(m->lock_fd < 0 || access(d->dir, W_OK) != 0) return store_lmdb_refuse(d, 73, "cannot be written.");
+  if(m->lock_fd < 0 || access(d->dir, W_OK) != 0) return store_lmdb_refuse(d, EXIT_CREATE, "cannot be written.");
   if(flock(m->lock_fd, LOCK_EX | LOCK_NB) != 0)
-    return store_lmdb_refuse(d, 69, "is in use by another qwen2api. Stop that one, or set another DATA_DIR.");
+    return store_lmdb_refuse(d, EXIT_TAKEN, "is in use by another qwen2api. Stop that one, or set another DATA_DIR.");
   return Q_OK;
 }
 
@@ -390,7 +391,7 @@ struct store *store_lmdb_open_steps(const char *dir, const store_step *steps, in
     if(rc) st = store_lmdb_env_trouble(&d, rc);
   }
   if(!st) st = store_lmdb_format(m, &d);
-  if(!st && fsync(m->lock_fd) != 0) st = store_lmdb_refuse(&d, 73, "cannot be synced to its disk.");
+  if(!st && fsync(m->lock_fd) != 0) st = store_lmdb_refuse(&d, EXIT_CREATE, "cannot be synced to its disk.");
   if(!st) return &m->store;
   store_lmdb_close(&m->store);
   return NULL;

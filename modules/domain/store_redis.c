@@ -21,6 +21,7 @@
 #include "base/codec.h"
 #include "base/crypt.h"
 #include "base/log.h"
+#include "base/exit.h"
 #include "base/mem.h"
 #include "domain/store.h"
 #include "net/redis.h"
@@ -916,10 +917,10 @@ static enum q_status store_redis_format(struct store_redis *m, struct q_error *e
   enum q_status st = store_redis_claim(&m->store, S("meta/format"), S("1"));
   if(!st) st = store_redis_get_meta(&m->store, S("meta/format"), &v);
   if(st) {
-    *exit_code = 69;
+    *exit_code = EXIT_TAKEN;
     st = status_fail(e, Q_STORE, "REDIS_URL", "The Redis server cannot be written.");
   } else if(!str_int(strbuf_str(&v), &format) || format > STORE_REDIS_FORMAT) {
-    *exit_code = 65;
+    *exit_code = EXIT_DATA;
     st = status_fail(e, Q_STORE, "REDIS_URL", "The records in Redis were written by a newer version of qwen2api, or are damaged. Use that version, or another database number.");
   }
   strbuf_free(&v);
@@ -932,7 +933,7 @@ static enum q_status store_redis_reach(struct store_redis *m, struct q_error *e,
   struct redis *r;
   for(bool told = false; !(r = store_redis_dial(m, e)); told = true) {
     if(now_mono_ms(m->want.now) >= end) {
-      *exit_code = 69;
+      *exit_code = EXIT_TAKEN;
       return Q_STORE;
     }
     if(!told) LOG_WARN(m->want.log, "redis", "", "%s Tried again for %d seconds.", e->msg, (int)(m->want.patience_ms / 1000));
@@ -952,7 +953,7 @@ struct store *store_redis_open(const struct store_redis_want *w, struct q_error 
   struct store_redis *m = mem_zalloc(sizeof *m);
   char *url = m ? mem_strndup(w->url.p, w->url.n) : NULL;
   if(!url) {
-    *exit_code = 1;
+    *exit_code = EXIT_FATAL;
     status_fail(e, Q_NOMEM, NULL, "Out of memory.");
     mem_free(m);
     return NULL;
@@ -972,7 +973,7 @@ struct store *store_redis_open(const struct store_redis_want *w, struct q_error 
   enum q_status st = store_redis_reach(m, e, exit_code);
   if(!st) st = store_redis_format(m, e, exit_code);
   if(!st && store_redis_version(m, &m->applied)) {
-    *exit_code = 69;
+    *exit_code = EXIT_TAKEN;
     st = status_fail(e, Q_STORE, "REDIS_URL", "The Redis server cannot be read.");
   }
   if(!st) return &m->store;

@@ -6,6 +6,7 @@
 
 #include "base/build.h"
 #include "base/crypt.h"
+#include "base/exit.h"
 #include "base/mem.h"
 #include "domain/app.h"
 #include "domain/doctor.h"
@@ -17,7 +18,7 @@
 #include "main/serve.h"
 #include "net/tcp.h"
 
-enum { EXIT_USAGE = 2, EXIT_DATA = 65, EXIT_TAKEN = 69, EXIT_CREATE = 73, EXIT_CONFIG = 78, COMMAND_FLAGS = 16 };
+enum { COMMAND_FLAGS = 16 };
 
 struct command {
   const char *name;

@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "domain/export.h"
 #include "domain/import.h"
-
-enum { MOVING_DATA = 65, MOVING_TAKEN = 69, MOVING_CREATE = 73 };
 
 static const char *moving_route(const struct moving *m)
 {
@@ -30,7 +29,7 @@ static int moving_in(struct app *a, const struct moving *m)
   else printf("%s: %d accounts added, %d updated, %d skipped, %d invalid; %d keys, %d settings\n", m->dry ? "would be taken over" : "taken over",
               d.added, d.updated, d.skipped, d.bad_total, d.keys, d.settings);
   import_done_free(&d);
-  return !st ? fflush(stdout) != 0 : there && st == Q_BAD_IMPORT ? MOVING_DATA : 1;
+  return !st ? fflush(stdout) != 0 : there && st == Q_BAD_IMPORT ? EXIT_DATA : 1;
 }
 
 static int moving_out(struct app *a, const struct moving *m)
@@ -38,14 +37,14 @@ static int moving_out(struct app *a, const struct moving *m)
   struct q_error e = Q_ERROR_NONE;
   if(!export_file(a, m->path, m->secrets, &e)) return 0;
   fprintf(stderr, "qwen2api: %s\n", e.msg);
-  return MOVING_CREATE;
+  return EXIT_CREATE;
 }
 
 static int moving_with(struct app *a, const struct moving *m)
 {
   if(!a->store->ops->lasting) {
     fprintf(stderr, "qwen2api: DATA_DIR cannot be written\n");
-    return MOVING_CREATE;
+    return EXIT_CREATE;
   }
   if(a->made_key[0]) fprintf(stderr, "\n  Admin key (shown once): %s\n\n", a->made_key);
   crypt_wipe(a->made_key, sizeof a->made_key);
@@ -67,7 +66,7 @@ int moving_run(const struct moving *m, struct config *config)
     if(shared) fprintf(stderr, "qwen2api: this command is for DATA_SAVE_MODE=file; here ask a running gateway: %s\n", moving_route(m));
     else fprintf(stderr, "qwen2api: there is no store in DATA_DIR=%s: nothing to export\n", config->data_dir);
     config_unref(config);
-    return MOVING_TAKEN;
+    return EXIT_TAKEN;
   }
   struct log *log = log_new(&lc);
   if(!log) {
@@ -76,7 +75,7 @@ int moving_run(const struct moving *m, struct config *config)
   }
   if(app_new(&a, config, log, &parts, &gate, &e, &code)) {
     fprintf(stderr, "qwen2api: %s\n", e.msg);
-    if(code == MOVING_TAKEN) fprintf(stderr, "qwen2api: stop the gateway, or ask it: %s\n", moving_route(m));
+    if(code == EXIT_TAKEN) fprintf(stderr, "qwen2api: stop the gateway, or ask it: %s\n", moving_route(m));
   } else {
     code = moving_with(a, m);
     app_destroy(a);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/crypt.h"
+#include "base/exit.h"
 #include "domain/doctor.h"
 #include "domain/memwatch.h"
 #include "domain/relay.h"
@@ -20,8 +21,6 @@
 #include "main/listen.h"
 #include "main/resume.h"
 #include "net/notify.h"
-
-enum { SERVE_TAKEN = 69, SERVE_CREATE = 73 };
 
 struct serve {
   const struct serve_start *start;
@@ -203,7 +202,7 @@ static int serve_listen(struct serve *s, const struct config *c)
   enum q_status st = s->resumed ? Q_OK : listen_activated(s->start->envp, &s->listeners, &e);
   if(!st && !s->listeners.n) st = listen_open(c->listen_address, (int)c->service_port, &s->listeners, &e);
   if(st) fprintf(stderr, "qwen2api: %s\n", e.msg);
-  return st ? SERVE_TAKEN : 0;
+  return st ? EXIT_TAKEN : 0;
 }
 
 static void serve_begun(struct serve *s)
@@ -225,7 +224,7 @@ static int serve_cache(const struct config *c)
 {
   if(c->cache_mode != CACHE_FILE || doctor_writable(c->cache_dir)) return 0;
   fprintf(stderr, "qwen2api: CACHE_DIR=%s cannot be written\n", c->cache_dir);
-  return SERVE_CREATE;
+  return EXIT_CREATE;
 }
 
 static int serve_app(struct serve *s, struct config *config)
@@ -286,7 +285,7 @@ int serve_run(const struct serve_start *start, struct config *config)
   if(!s.log || s.signals < 0 || s.wanted < 0) {
     fprintf(stderr, "qwen2api: the log folder %s cannot be written\n", config->log_dir);
     config_unref(config);
-    return SERVE_CREATE;
+    return EXIT_CREATE;
   }
   int code = serve_app(&s, config);
   if(s.restart && !code) {
