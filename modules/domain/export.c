@@ -255,14 +255,17 @@ static void export_setting(void *ctx, int row, struct str value)
   }
 }
 
-/* Members kept of `part`, each in front of which stands a comma if some were there. */
-static bool export_kept(struct export *x, const char *part, bool any)
+/* Members kept of `part`, behind a comma if some were there. */
+static bool export_kept(struct export *x, const char *part, bool any, const char *indent)
 {
   struct strbuf other = STRBUF(4 * 1024 * 1024);
   enum q_status st = x->want->secrets ? import_kept(x->app, part, STR_NONE, &other) : Q_NOT_FOUND;
   bool some = !st && other.n;
-  if(some) strbuf_addz(&x->b, any ? ",\n    " : "\n    ");
-  if(some) strbuf_adds(&x->b, strbuf_str(&other));
+  if(some) {
+    strbuf_addz(&x->b, any ? "," : "");
+    strbuf_addz(&x->b, indent);
+    strbuf_adds(&x->b, strbuf_str(&other));
+  }
   if(st && st != Q_NOT_FOUND && st != Q_BAD_VALUE) x->st = st;
   export_forget(&other);
   return some;
@@ -275,7 +278,7 @@ static void export_rest(struct export *x)
   strbuf_addz(b, x->any ? "\n  ],\n  \"settings\": {" : "],\n  \"settings\": {");
   enum q_status st = settings_each(x->app, export_setting, &s);
   if(st) x->st = st;
-  s.any |= export_kept(x, "settings", s.any);
+  s.any |= export_kept(x, "settings", s.any, "\n    ");
   if(x->want->secrets) {
     strbuf_addz(b, s.any ? ",\n    \"regularKeys\": [" : "\n    \"regularKeys\": [");
     keys_admin_export(x->app->keys, b);
@@ -288,12 +291,7 @@ static void export_rest(struct export *x)
     strbuf_lit(b, ",\n  \"defaultCookie\": ");
     if(s.cookie.n) strbuf_json(b, s.cookie);
     else strbuf_lit(b, "null");
-    struct strbuf other = STRBUF(4 * 1024 * 1024);
-    if(import_kept(x->app, "file", STR_NONE, &other) == Q_OK && other.n) {
-      strbuf_lit(b, ",\n  ");
-      strbuf_adds(b, strbuf_str(&other));
-    }
-    export_forget(&other);
+    (void)export_kept(x, "file", true, "\n  ");
   }
   strbuf_lit(b, "\n}\n");
   if(s.headers.n) crypt_wipe((char *)s.headers.p, s.headers.n);

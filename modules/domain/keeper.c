@@ -235,7 +235,8 @@ static void keeper_keys_tick(struct pump_timer *t)
 {
   struct keeper *k = (struct keeper *)((char *)t - offsetof(struct keeper, keys_timer));
   keeper_look_keys(k, now_wall_ms(k->app->now));
-  if(pump_timer_set(k->pump->pump, t, pump_now(k->pump->pump) + KEEPER_SHARED_MS)) LOG_ERROR(k->app->log, "keeper", "", "no memory for a timer");
+  if(pump_timer_set(k->pump->pump, t, pump_now(k->pump->pump) + KEEPER_SHARED_MS))
+    LOG_WARN(k->app->log, "keeper", "", "no memory for a timer: counters of keys are shared a little later"); /* keeper_tick() tries again */
 }
 
 /* ---- stock ---- */
@@ -282,7 +283,8 @@ static void keeper_tick(struct pump_timer *t)
   vendor_look(k->vendor, now);
   keeper_look_store(k);
   keeper_look_stats(k, now);
-  keeper_look_keys(k, now);
+  if(!store_shared(k->app->store)) keeper_look_keys(k, now);
+  else if(!k->keys_timer.slot) keeper_keys_tick(&k->keys_timer);
   keeper_look_stock(k, now);
   pool_poll(k->app->pool, now);
   config_unref(c);
@@ -316,7 +318,6 @@ void keeper_start(struct keeper *k, struct app_pump *p)
 {
   k->pump = p;
   keeper_tick(&k->timer);
-  if(store_shared(k->app->store)) keeper_keys_tick(&k->keys_timer);
 }
 
 void keeper_stop(struct keeper *k)

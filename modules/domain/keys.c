@@ -102,6 +102,13 @@ int keys_salt_no(struct keys *k, const unsigned char salt[KEYS_SALT])
   return k->salt_n;
 }
 
+void keys_salts_back(struct keys *k, int n)
+{
+  pthread_mutex_lock(&k->lock);
+  k->salt_n = n;
+  pthread_mutex_unlock(&k->lock);
+}
+
 struct keys_one *keys_by_id(const struct keys *k, struct str id)
 {
   unsigned char part[KEYS_PART];

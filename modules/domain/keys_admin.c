@@ -303,11 +303,13 @@ static enum q_status keys_admin_take_hash(struct keys *k, const struct json *v, 
 {
   struct keys_one *one = NULL;
   pthread_mutex_lock(&k->change);
+  int salts = k->salt_n;
   enum q_status st = keys_admin_parse_facts(k, v, &one);
   if(st == Q_BAD_VALUE) st = status_fail(e, st, NULL, "it is neither a text nor a key of an export");
   else if(!st && dry) st = keys_by_id(k, str_z(one->id)) ? Q_EXISTS : Q_OK;
   else if(!st) st = keys_admin_enter(k, one, e);
   if((st || dry) && one) keys_one_free(one);
+  if(st || dry) keys_salts_back(k, salts);
   pthread_mutex_unlock(&k->change);
   return st;
 }

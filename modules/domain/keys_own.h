@@ -57,6 +57,7 @@ struct keys_one *keys_by_hash(const struct keys *k, const unsigned char hash[KEY
 struct keys_one *keys_by_text(const struct keys *k, struct str text, unsigned char own[KEYS_HASH]);
 /* The number of a salt, known from now on; -1: there are too many. With change held, or nobody else. */
 int keys_salt_no(struct keys *k, const unsigned char salt[KEYS_SALT]);
+void keys_salts_back(struct keys *k, int n);             /* those behind the first n were only looked at; change held */
 struct keys_one *keys_by_id(const struct keys *k, struct str id);
 struct keys_one *keys_one_new(const unsigned char hash[KEYS_HASH], enum key_kind kind, enum keys_source source) Q_MUST_USE;
 void keys_one_free(struct keys_one *one);                 /* takes NULL */

@@ -986,5 +986,48 @@ static void t_many(void)
   store_close(s);
 }
 
+/* ---- between stores ---- */
+
+static enum q_status take(struct keys *k, const char *json, bool dry)
+{
+  struct parsed p = parse(json);
+  struct q_error e = Q_ERROR_NONE;
+  enum q_status st = keys_admin_take(k, p.root, dry, noon, &e);
+  arena_free(&p.a);
+  return st;
+}
+
+static void t_moved(void)
+{
+  struct store *from = store_mem_new(), *to = store_mem_new();
+  struct keys *a = open_keys(from, "sk-admin-a-0123456789", noon), *b = open_keys(to, "sk-admin-b-0123456789", noon);
+  struct strbuf one = STRBUF(4096);
+  struct q_error e;
+  char id[KEYS_ID], seen[KEYS_ID], odd[400];
+  CHECK_INT(add(a, "{\"apiKey\":\"sk-moved-0123456789\",\"name\":\"m\",\"rpm\":2}", id, &e), Q_OK);
+  keys_admin_export(a, &one);
+  /* What is only looked at, or refused, takes no place of the few salts. */
+  for(int i = 0; i < 40; i++) {
+    snprintf(odd, sizeof odd, "{\"hash\":\"%064x\",\"salt\":\"%032x\",\"masked\":\"x\",\"enabled\":true,\"limits\":%s}", i, i + 1, i % 2 ? "{}" : "{\"what\":1}");
+    CHECK_INT(take(b, odd, i % 2), i % 2 ? Q_OK : Q_BAD_VALUE);
+  }
+  CHECK_INT(take(b, strbuf_z(&one), true), Q_OK);
+  CHECK_INT(keys_check(b, S("sk-moved-0123456789"), noon, seen), KEY_NONE); /* only looked at */
+  CHECK_INT(take(b, strbuf_z(&one), false), Q_OK);
+  CHECK_INT(take(b, strbuf_z(&one), false), Q_EXISTS);
+  CHECK_INT(keys_check(b, S("sk-moved-0123456789"), noon, seen), KEY_REGULAR);
+  CHECK_STR(str_z(seen), str_z(id));
+  CHECK_INT(add(b, "{\"apiKey\":\"sk-moved-0123456789\"}", seen, &e), Q_EXISTS);
+  keys_destroy(b);
+  b = open_keys(to, "sk-admin-b-0123456789", noon); /* its salt is kept with it */
+  CHECK_INT(keys_check(b, S("sk-moved-0123456789"), noon, NULL), KEY_REGULAR);
+  CHECK_INT(keys_check(b, S("sk-moved-012345678"), noon, NULL), KEY_NONE);
+  strbuf_free(&one);
+  keys_destroy(a);
+  keys_destroy(b);
+  store_close(from);
+  store_close(to);
+}
+
 T_MAIN(T(t_limits), T(t_models), T(t_rpm), T(t_tpm), T(t_inflight), T(t_quotas), T(t_media), T(t_exact), T(t_restart), T(t_held), T(t_shared_start), T(t_shared), T(t_admin),
-       T(t_environment), T(t_damage), T(t_faults), T(t_many))
+       T(t_environment), T(t_damage), T(t_faults), T(t_many), T(t_moved))
