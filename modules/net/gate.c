@@ -494,8 +494,9 @@ static bool client_body_add(struct client *c, struct str piece)
   }
   c->body.max = max;
   strbuf_adds(&c->body, piece);
-  if(c->body.err) client_reject(c, Q_INTERNAL, "Out of memory.");
-  return !c->body.err;
+  if(!c->body.err) return true;
+  client_reject(c, Q_INTERNAL, "Out of memory."); /* may end the request, and its body with it, at once */
+  return false;
 }
 
 /* Takes body bytes; returns how many belong to the body. *done: it is complete. SIZE_MAX: refused. */
