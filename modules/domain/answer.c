@@ -36,14 +36,21 @@ void answer_free(struct answer *a)
 
 /* ---- writing ---- */
 
+/* first 0: nothing was shown. All of it may lie within a millisecond; what was shown took a part of the whole. */
+static void answer_times(const struct answer *a, int64_t *first_ms, int64_t *total_ms)
+{
+  *total_ms = answer_now(a) - a->begun_ms;
+  *first_ms = !a->first_ms ? 0 : a->first_ms > a->begun_ms ? a->first_ms - a->begun_ms : 1;
+  if(*total_ms < *first_ms) *total_ms = *first_ms;
+}
+
 static struct answer_info answer_info_of(struct answer *a)
 {
   struct answer_info i = { .request_id = a->request_id, .model_id = "", .chunked = a->chunked, .stream = a->stream };
   a->ops->info(a, &i);
   i.attempts += a->attempts;
   if(i.attempts < 1) i.attempts = 1;
-  i.total_ms = answer_now(a) - a->begun_ms;
-  if(a->first_ms) i.first_ms = a->first_ms > a->begun_ms ? a->first_ms - a->begun_ms : 1;
+  answer_times(a, &i.first_ms, &i.total_ms);
   i.keep = a->keep = a->keep && client_keep_alive(a->client);
   return i;
 }
@@ -166,9 +173,7 @@ static void answer_note(struct answer *a, int status, const char *code)
   a->ops->info(a, &i);
   t.model = str_z(i.model_id);
   t.attempts = i.attempts + a->attempts;
-  t.total_ms = answer_now(a) - a->begun_ms;
-  if(a->first_ms) t.first_ms = a->first_ms > a->begun_ms ? a->first_ms - a->begun_ms : 1;
-  if(t.total_ms < t.first_ms) t.total_ms = t.first_ms; /* all of it within a millisecond */
+  answer_times(a, &t.first_ms, &t.total_ms);
   memcpy(t.account, a->account, sizeof t.account);
   memcpy(t.key, a->key_id, sizeof t.key);
   if(a->ops->count) a->ops->count(a, &t);
