@@ -94,6 +94,8 @@
 #include "domain/account.c"
 #include "domain/account_merge.c"
 #include "domain/pool.c"
+#include "domain/pool_token.c"
+#include "domain/pool_stock.c"
 #include "domain/responses.c"
 #include "domain/qwen.c"
 #include "domain/grant.c"

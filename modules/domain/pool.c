@@ -1,67 +1,15 @@
 #include "domain/pool.h"
 
-#include <pthread.h>
-
 #include "base/mem.h"
 #include "base/now.h"
 #include "domain/account_merge.h"
+#include "domain/pool_own.h"
 
 enum {
-  POOL_LEVELS = 17,          /* turns at once on an account that are told apart; the last holds all above */
-  POOL_STOCK_SLOTS = 8,
-  POOL_EGRESSES = 64,
-  POOL_MODELS = 32,
-  POOL_STOCK_RECENT_MS = 10 * 60 * 1000,
   POOL_EGRESS_REST_MS = 5 * 60 * 1000,
   POOL_CHALLENGE_NEAR_MS = 60 * 1000,
   POOL_MODEL_REST_MS = 60 * 1000,
-  POOL_TOKEN_DEAD_MS = 5 * 60 * 1000,
-  POOL_RENEW_AGAIN_MS = 15 * 1000,
   POOL_GONE_MS = 60 * 1000   /* how long a removed account stays readable for who just found it */
-};
-
-struct pool_fresh {
-  char id[72], model[72];
-  int64_t made_ms; /* 0: the slot is free or being filled */
-  bool filling;
-};
-
-/* An account and its place in the line of its load. */
-struct pool_entry {
-  struct account *a;
-  struct pool_entry *prev, *next;
-  int level;
-  struct pool_fresh *fresh; /* POOL_STOCK_SLOTS; NULL until one was wanted */
-};
-
-struct pool_list { struct pool_entry *first, *last; };
-
-struct pool_egress {
-  struct secret *proxy; /* NULL: the global way out */
-  bool used;
-  const struct account *challenged; /* who met the last challenge; compared, never read */
-  int64_t challenged_ms, rest_until_ms;
-};
-
-struct pool_model {
-  char name[72];
-  const struct account *first; /* compared, never read */
-  int64_t said_ms, rest_until_ms;
-};
-
-struct pool {
-  pthread_mutex_t lock;
-  struct pool_config config;
-  struct pool_entry **entries;
-  int n, cap;
-  int promised;              /* places of pool_prepare() */
-  int kinds[ACCOUNT_API + 1]; /* how many of each, so that a want that none serves costs no look at all of them */
-  struct pool_list levels[POOL_LEVELS];
-  struct pool_entry *gone;   /* removed, by next */
-  struct pool_waiter *first, **end;
-  int waiting, leased;
-  struct pool_egress egresses[POOL_EGRESSES];
-  struct pool_model models[POOL_MODELS];
 };
 
 struct pool *pool_new(const struct pool_config *c)
@@ -215,7 +163,7 @@ static struct pool_egress *pool_egress_of(struct pool *p, const struct secret *p
   return NULL;
 }
 
-static void pool_egress_challenged(struct pool *p, struct account *a, int64_t now_ms)
+void pool_egress_challenged(struct pool *p, struct account *a, int64_t now_ms)
 {
   struct pool_egress *e = pool_egress_of(p, a->proxy);
   if(!e) { /* a free row, else the one whose challenge is oldest */
@@ -507,7 +455,7 @@ bool pool_leave(struct pool *p, struct pool_waiter *w)
 }
 
 /* Serves the line in order. Once nobody can be found for a feature, later waiters of it are passed over. */
-static void pool_grant(struct pool *p, int64_t now_ms)
+void pool_grant(struct pool *p, int64_t now_ms)
 {
   bool none[FEATURE_COUNT + POOL_PLANES] = { false };
   struct pool_view v;
@@ -644,221 +592,6 @@ void pool_book(struct pool *p, struct account *a, enum feature f, int64_t now_ms
   pthread_mutex_lock(&p->lock);
   account_book(a, f, how, words, wait_s, now_ms);
   pthread_mutex_unlock(&p->lock);
-}
-
-/* ---- tokens ---- */
-
-enum pool_token pool_token_state(const struct lease *l, int64_t now_ms)
-{
-  if(!l->token || l->token->n == 0) return POOL_TOKEN_DEAD;
-  if(!l->expires_ms) return POOL_TOKEN_FRESH;
-  if(l->expires_ms - now_ms < POOL_TOKEN_DEAD_MS) return POOL_TOKEN_DEAD;
-  return now_ms >= l->renew_ms ? POOL_TOKEN_SOON : POOL_TOKEN_FRESH;
-}
-
-bool pool_token_reload(struct pool *p, struct lease *l)
-{
-  pthread_mutex_lock(&p->lock);
-  const struct grant_state *g = &l->account->grant;
-  bool grant = l->plane == POOL_GRANT;
-  bool newer = grant ? g->no != l->token_no && g->access : l->account->token_no != l->token_no && l->account->token;
-  if(newer && grant) {
-    secret_unref(l->token);
-    secret_unref(l->base);
-    l->token = secret_ref(g->access);
-    l->base = secret_ref(g->resource);
-    l->token_no = g->no;
-    l->expires_ms = g->expires_ms;
-  } else if(newer) {
-    secret_unref(l->token);
-    l->token = secret_ref(l->account->token);
-    l->token_no = l->account->token_no;
-    l->expires_ms = l->account->expires_ms;
-    l->renew_ms = l->account->renew_ms;
-  }
-  pthread_mutex_unlock(&p->lock);
-  return newer;
-}
-
-bool pool_login_get(struct pool *p, const struct account *a, struct pool_login *out)
-{
-  pthread_mutex_lock(&p->lock);
-  bool here = !a->removed;
-  if(here) {
-    *out = (struct pool_login){ .password = secret_ref(a->password), .token = secret_ref(a->token),
-                                .refresh = secret_ref(a->refresh), .proxy = secret_ref(a->proxy),
-                                .headers = secret_ref(a->headers), .cookie = secret_ref(a->cookie),
-                                .access = secret_ref(a->grant.access), .grant_refresh = secret_ref(a->grant.refresh),
-                                .base = secret_ref(a->base), .grant_no = a->grant.no,
-                                .expires_ms = a->expires_ms, .token_no = a->token_no, .exchange = a->exchange };
-    str_copy(out->email, sizeof out->email, str_z(a->email));
-  }
-  pthread_mutex_unlock(&p->lock);
-  return here;
-}
-
-void pool_login_free(struct pool_login *l)
-{
-  secret_unref(l->password);
-  secret_unref(l->token);
-  secret_unref(l->refresh);
-  secret_unref(l->proxy);
-  secret_unref(l->headers);
-  secret_unref(l->cookie);
-  secret_unref(l->access);
-  secret_unref(l->grant_refresh);
-  secret_unref(l->base);
-  *l = (struct pool_login){ .password = NULL };
-}
-
-void pool_set_token(struct pool *p, struct account *a, struct secret *token, int64_t expires_ms, struct secret *refresh,
-                    bool exchange, int64_t now_ms)
-{
-  pthread_mutex_lock(&p->lock);
-  account_set_token(a, token, expires_ms, refresh);
-  account_plan_renewal(a, now_ms);
-  a->exchange = exchange;
-  pool_grant(p, now_ms);
-  pthread_mutex_unlock(&p->lock);
-}
-
-void pool_login_failed(struct pool *p, struct account *a, enum q_status how, const char *words, int64_t now_ms)
-{
-  pthread_mutex_lock(&p->lock);
-  if(how == Q_UP_AUTH) account_set_whole(a, ACCOUNT_EXPIRED, how, words);
-  else account_book(a, FEATURE_CHAT, how, words, 0, now_ms);
-  a->renew_ms = now_ms + POOL_RENEW_AGAIN_MS;
-  if(how == Q_UP_CHALLENGE) pool_egress_challenged(p, a, now_ms);
-  pthread_mutex_unlock(&p->lock);
-}
-
-/* ---- grants and keys ---- */
-
-void pool_set_grant(struct pool *p, struct account *a, struct secret *access, int64_t expires_ms, struct secret *refresh,
-                    struct secret *resource, int64_t now_ms)
-{
-  pthread_mutex_lock(&p->lock);
-  account_set_grant(a, access, expires_ms, refresh, resource);
-  pool_grant(p, now_ms);
-  pthread_mutex_unlock(&p->lock);
-}
-
-void pool_grant_failed(struct pool *p, struct account *a, enum q_status how, const char *words, int64_t now_ms)
-{
-  pthread_mutex_lock(&p->lock);
-  account_book(a, FEATURE_CLI, how, words, 0, now_ms);
-  pthread_mutex_unlock(&p->lock);
-}
-
-void pool_count_cli(struct pool *p, struct account *a, int64_t now_ms, int64_t in, int64_t out)
-{
-  pthread_mutex_lock(&p->lock);
-  account_count_cli(a, now_ms, 0, in, out);
-  pthread_mutex_unlock(&p->lock);
-}
-
-void pool_set_models(struct pool *p, struct account *a, struct secret *models, int64_t now_ms)
-{
-  pthread_mutex_lock(&p->lock);
-  if(models) {
-    secret_unref(a->models);
-    a->models = secret_ref(models);
-  }
-  a->models_asked_ms = now_ms;
-  pthread_mutex_unlock(&p->lock);
-}
-
-/* ---- stock ---- */
-
-static bool pool_fresh_is(const struct pool_fresh *f, struct str model)
-{
-  return str_eq(str_z(f->model), model);
-}
-
-bool pool_stock_take(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct pool_chat *out)
-{
-  bool found = false;
-  (void)now_ms;
-  pthread_mutex_lock(&p->lock);
-  struct pool_entry *e = a->entry;
-  for(int i = 0; i < POOL_STOCK_SLOTS && e->fresh && !found; i++) {
-    struct pool_fresh *f = &e->fresh[i];
-    if(!f->made_ms || !pool_fresh_is(f, model)) continue;
-    str_copy(out->id, sizeof out->id, str_z(f->id));
-    *f = (struct pool_fresh){ .made_ms = 0 };
-    found = true;
-  }
-  pthread_mutex_unlock(&p->lock);
-  return found;
-}
-
-bool pool_stock_wanted(struct pool *p, struct account *a, struct str model, int64_t now_ms)
-{
-  bool wanted = false;
-  struct pool_fresh *spare = NULL;
-  if(model.n >= sizeof spare->model) return false;
-  pthread_mutex_lock(&p->lock);
-  struct pool_entry *e = a->entry;
-  int have = 0;
-  if(!e->fresh) e->fresh = mem_zalloc(POOL_STOCK_SLOTS * sizeof *e->fresh);
-  for(int i = 0; i < POOL_STOCK_SLOTS && e->fresh; i++) {
-    struct pool_fresh *f = &e->fresh[i];
-    if(!f->made_ms && !f->filling) spare = f;
-    else if(pool_fresh_is(f, model)) have++;
-  }
-  if(!a->removed && have < p->config.stock && spare && now_ms - a->last_used_ms <= POOL_STOCK_RECENT_MS) {
-    spare->filling = wanted = true;
-    str_copy(spare->model, sizeof spare->model, model);
-  }
-  pthread_mutex_unlock(&p->lock);
-  return wanted;
-}
-
-static struct pool_fresh *pool_fresh_filling(struct pool_entry *e, struct str model)
-{
-  for(int i = 0; i < POOL_STOCK_SLOTS && e->fresh; i++)
-    if(e->fresh[i].filling && pool_fresh_is(&e->fresh[i], model)) return &e->fresh[i];
-  return NULL;
-}
-
-bool pool_stock_put(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct str id)
-{
-  pthread_mutex_lock(&p->lock);
-  struct pool_fresh *f = pool_fresh_filling(a->entry, model);
-  bool ok = f && id.n < sizeof f->id;
-  if(f) f->filling = false;
-  if(ok) {
-    str_copy(f->id, sizeof f->id, id);
-    f->made_ms = now_ms;
-  }
-  pthread_mutex_unlock(&p->lock);
-  return ok;
-}
-
-void pool_stock_failed(struct pool *p, struct account *a, struct str model)
-{
-  pthread_mutex_lock(&p->lock);
-  struct pool_fresh *f = pool_fresh_filling(a->entry, model);
-  if(f) *f = (struct pool_fresh){ .made_ms = 0 };
-  pthread_mutex_unlock(&p->lock);
-}
-
-bool pool_stock_old(struct pool *p, int64_t now_ms, int64_t max_age_ms, struct account **a, struct pool_chat *out)
-{
-  bool found = false;
-  pthread_mutex_lock(&p->lock);
-  for(int i = 0; i < p->n && !found; i++)
-    for(int k = 0; k < POOL_STOCK_SLOTS && p->entries[i]->fresh && !found; k++) {
-      struct pool_fresh *f = &p->entries[i]->fresh[k];
-      if(!f->made_ms || now_ms - f->made_ms <= max_age_ms) continue;
-      str_copy(out->id, sizeof out->id, str_z(f->id));
-      *f = (struct pool_fresh){ .made_ms = 0 };
-      *a = p->entries[i]->a;
-      (*a)->refs++;
-      found = true;
-    }
-  pthread_mutex_unlock(&p->lock);
-  return found;
 }
 
 void pool_keep(struct pool *p, struct account *a)

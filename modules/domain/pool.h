@@ -145,7 +145,7 @@ void pool_login_failed(struct pool *p, struct account *a, enum q_status how, con
 
 /* ---- the stock of fresh chats ---- */
 struct pool_chat { char id[72]; };
-bool pool_stock_take(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct pool_chat *out);
+bool pool_stock_take(struct pool *p, struct account *a, struct str model, struct pool_chat *out);
 /* Whether one more should be made now; if so it counts as being made until pool_stock_put or pool_stock_failed. */
 bool pool_stock_wanted(struct pool *p, struct account *a, struct str model, int64_t now_ms);
 bool pool_stock_put(struct pool *p, struct account *a, struct str model, int64_t now_ms, struct str id); /* false: full */

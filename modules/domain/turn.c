@@ -191,7 +191,7 @@ void turn_made(struct turn *t)
 static void turn_chat(struct turn *t)
 {
   bool from_stock = !t->force_new && t->want.kind == CHAT_T2T &&
-                    pool_stock_take(turn_app(t)->pool, t->lease.account, t->want.model, turn_wall(t), &t->chat_id);
+                    pool_stock_take(turn_app(t)->pool, t->lease.account, t->want.model, &t->chat_id);
   if(from_stock) {
     turn_ask(t);
     return;

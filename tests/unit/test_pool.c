@@ -232,13 +232,13 @@ static void t_stock(void)
   struct account *a;
   CHECK_INT(get(p, &w, FEATURE_CHAT, T0, 0), Q_OK);
   a = w.lease.account;
-  CHECK(!pool_stock_take(p, a, S("m"), T0, &chat));
+  CHECK(!pool_stock_take(p, a, S("m"), &chat));
   CHECK(pool_stock_wanted(p, a, S("m"), T0));
   CHECK(!pool_stock_wanted(p, a, S("m"), T0)); /* one is being made */
   CHECK(pool_stock_put(p, a, S("m"), T0, S("c1")));
   CHECK(!pool_stock_wanted(p, a, S("m"), T0));
-  CHECK(!pool_stock_take(p, a, S("other"), T0, &chat)); /* a chat is made for one model */
-  CHECK(pool_stock_take(p, a, S("m"), T0, &chat));
+  CHECK(!pool_stock_take(p, a, S("other"), &chat)); /* a chat is made for one model */
+  CHECK(pool_stock_take(p, a, S("m"), &chat));
   CHECK_Z(chat.id, "c1");
   CHECK(pool_stock_wanted(p, a, S("m"), T0));
   pool_stock_failed(p, a, S("m"));
